@@ -1,0 +1,106 @@
+"""The canonical dataset archive: a plain zip whose bytes depend on the images alone."""
+
+import hashlib
+import os
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from emotion.errors import UserError
+
+SPLITS = ("train", "val", "test")
+_FIXED_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+class DatasetError(UserError):
+    """A dataset that cannot be used as it is; the message says what was found, what is expected and what to do."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Image files that a source offers, not yet read.
+
+    Attributes:
+        keys: archive path (`<split>/<label>/<name>`) -> whatever `read` needs to find that image.
+        read: key -> the image file's bytes.
+        origin: facts worth recording beside the result (a resolved version, say).
+    """
+
+    keys: Mapping[str, Any]
+    read: Callable[[Any], bytes]
+    origin: Mapping[str, str | int] = field(default_factory=dict)
+
+
+class Face(NamedTuple):
+    """One image of the archive: its member path and the parts of that path."""
+
+    path: str
+    split: str
+    label: str
+    name: str
+
+
+class ArchiveSummary(NamedTuple):
+    """What an archive holds: images per split and label, their bytes, and a digest of names and bytes."""
+
+    images: dict[str, dict[str, int]]
+    image_bytes: int
+    digest: str
+
+
+def parse_path(path: str) -> Face:
+    """Split `<split>/<label>/<name>` into a Face; raises DatasetError for any other form."""
+    parts = path.split("/")
+    if len(parts) != 3 or parts[0] not in SPLITS or not all(parts) or {".", ".."} & set(parts):
+        raise DatasetError(f"archive member {path!r} is not of the form <split>/<label>/<name>, split one of {SPLITS}")
+    return Face(path, *parts)
+
+
+def write_archive(dataset: Dataset, path: Path) -> ArchiveSummary:
+    """Write the dataset as an uncompressed zip, sorted by path, with fixed timestamps.
+
+    The file appears under its name only when complete. Raises DatasetError on an empty dataset or a malformed path.
+    """
+    if not dataset.keys:
+        raise DatasetError("the dataset holds no image")
+    counts: Counter[tuple[str, str]] = Counter()
+    image_bytes, digest = 0, hashlib.sha256()
+    temporary = path.with_name(path.name + ".part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+            for member in sorted(dataset.keys):
+                face = parse_path(member)
+                content = dataset.read(dataset.keys[member])
+                info = zipfile.ZipInfo(member, _FIXED_TIME)
+                info.create_system = 3  # the same bytes on every operating system
+                archive.writestr(info, content)
+                counts[face.split, face.label] += 1
+                image_bytes += len(content)
+                digest.update(member.encode() + b"\0" + hashlib.sha256(content).digest())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    images: dict[str, dict[str, int]] = {}
+    for (split, label), count in sorted(counts.items()):
+        images.setdefault(split, {})[label] = count
+    return ArchiveSummary(images, image_bytes, digest.hexdigest())
+
+
+def list_faces(path: Path) -> list[Face]:
+    """List the archive's images, sorted by path. Raises DatasetError when the file is no such archive."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [parse_path(name) for name in sorted(archive.namelist())]
+    except zipfile.BadZipFile as error:
+        raise DatasetError(f"{path} is not a readable zip ({error}); run the download stage again") from error
+
+
+def read_faces(path: Path, members: list[str]) -> Iterator[bytes]:
+    """Yield the image bytes of `members`, in their order."""
+    with zipfile.ZipFile(path) as archive:
+        for member in members:
+            yield archive.read(member)

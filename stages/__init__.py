@@ -1,0 +1,1 @@
+"""What dvc.yaml runs: one module per stage, `python -m stages.<name>`."""

@@ -1,0 +1,190 @@
+"""The one entry helper of the stages: paths from the command line, parameters from params.yaml, errors in one place."""
+
+import argparse
+import difflib
+import importlib
+import inspect
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar, cast
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML, YAMLError
+
+from emotion.errors import UserError
+from emotion.params import Params
+
+P = TypeVar("P", bound=Params)
+PARAMS_FILE = Path("params.yaml")
+
+
+class Section(NamedTuple):
+    """A whole section (or one block or value) of params.yaml, validated by a class of parameters or a plain type."""
+
+    key: str
+    params_class: type[Params]
+
+
+class Values(NamedTuple):
+    """Single values of a section that also holds other stages' keys: `model.members` without the networks' blocks."""
+
+    section: str
+    params_class: type[Params]
+
+    def keys(self) -> list[str]:
+        """The dotted keys that are read."""
+        return [f"{self.section}.{field}" for field in self.params_class.model_fields]
+
+
+class Choice(NamedTuple):
+    """A parameter that names a module: `data.source` names a file of emotion/sources, `data.<source>` is its block."""
+
+    key: str  # such as data.source
+    package: str  # such as emotion.sources
+    attribute: str  # the parameter class in the module, such as Source
+
+    def names(self) -> list[str]:
+        """Every name that may be chosen: the modules of the package, sorted."""
+        folder = Path(__file__).parent.parent.joinpath(*self.package.split("."))
+        return sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_"))
+
+    def block_key(self, name: str) -> str:
+        """The dotted key of the block that belongs to the module called `name`."""
+        return f"{self.key.rpartition('.')[0]}.{name}"
+
+    def parameter_class(self, name: str) -> type[Params]:
+        """Import the module called `name` and return its parameter class."""
+        return cast(type[Params], getattr(importlib.import_module(f"{self.package}.{name}"), self.attribute))
+
+
+Reading = Section | Values | Choice
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a Choice came to. It is loaded only when asked for, because networks import TensorFlow."""
+
+    choice: Choice
+    name: str
+    block: Any
+
+    def load(self) -> Any:
+        """Import the chosen module and return its parameter object. Raises UserError when its block is invalid."""
+        return validate(self.choice.parameter_class(self.name), self.block, self.choice.block_key(self.name))
+
+
+def run_stage(stage: Callable[..., None], reads: Mapping[str, Reading]) -> None:
+    """Call `stage` with the arguments named in `reads` taken from params.yaml, all others from the command line.
+
+    An argument `index_dir: Path` is `--index-dir PATH`. Exits 1 with one message when the user can mend what is wrong.
+    """
+    try:
+        arguments = _command_line(stage, skip=reads)
+        document = read_params(PARAMS_FILE)
+        stage(**arguments, **{name: resolve(document, reading) for name, reading in reads.items()})
+    except UserError as error:
+        sys.exit(f"{stage.__name__}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def read_params(path: Path) -> Mapping[str, Any]:
+    """Read params.yaml as DVC does (YAML 1.2: `1e-3` is a number). Raises UserError when it is not a mapping."""
+    try:
+        document = YAML(typ="safe").load(path)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; run the stage from the project's root, where params.yaml lies") from None
+    except YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {error}") from None
+    if not isinstance(document, Mapping):
+        raise UserError(f"{path} must hold sections such as `train:`; it holds {type(document).__name__}")
+    return document
+
+
+def resolve(document: Mapping[str, Any], reading: Reading) -> Any:
+    """Turn one reading into a parameter object or a Chosen. Raises UserError, naming every full key that is wrong."""
+    match reading:
+        case Section(key, params_class):
+            return validate(params_class, value_at(document, key), key)
+        case Values(section, params_class):
+            block = {key.rpartition(".")[2]: value_at(document, key) for key in reading.keys()}
+            return validate(params_class, block, section)
+        case Choice(key):
+            name = value_at(document, key)
+            if name not in reading.names():
+                raise UserError(_in_params([f"{key}: {_one_of(name, reading.names())}"]))
+            return Chosen(reading, name, value_at(document, reading.block_key(name)))
+
+
+def value_at(document: Mapping[str, Any], key: str) -> Any:
+    """The value at a dotted key. Raises UserError when it is missing."""
+    value: Any = document
+    for part in key.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            raise UserError(_in_params([f"{key}: missing; add it"]))
+        value = value[part]
+    return value
+
+
+def validate(params_class: type[P], block: Any, key: str) -> P:
+    """Validate one block of params.yaml. Raises UserError that lists every problem with its full key."""
+    try:
+        return params_class.model_validate(block)
+    except ValidationError as error:
+        raise UserError(_in_params([_problem(details, key, params_class) for details in error.errors()])) from None
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON, floats to six decimals, so that it appears complete or not at all."""
+    write_file(path, json.dumps(_rounded(content), indent=2) + "\n")
+
+
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write a file so that it appears complete or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+    os.replace(temporary, path)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` when `word` is close to a known one, else nothing."""
+    close = difflib.get_close_matches(str(word), list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _command_line(stage: Callable[..., None], skip: Iterable[str]) -> dict[str, Any]:
+    parser = argparse.ArgumentParser(prog=f"python -m stages.{stage.__name__}", description=stage.__doc__)
+    for name, parameter in inspect.signature(stage).parameters.items():
+        if name not in skip:
+            parser.add_argument(f"--{name.replace('_', '-')}", type=parameter.annotation, required=True)
+    return vars(parser.parse_args())
+
+
+def _in_params(problems: list[str]) -> str:
+    return "\n  ".join(["params.yaml:", *problems])
+
+
+def _problem(details: ErrorDetails, key: str, params_class: type[Params]) -> str:
+    """One line for one of pydantic's errors: the full key, what is there, what is expected."""
+    full_key = ".".join([key, *(str(part) for part in details["loc"])])
+    if details["type"] == "extra_forbidden":
+        return f"{full_key}: unknown{did_you_mean(str(details['loc'][-1]), params_class.model_fields)}"
+    if details["type"] == "missing":
+        return f"{full_key}: missing; add it"
+    return f"{full_key}: {details['input']!r}: {details['msg'].removeprefix('Value error, ')}"
+
+
+def _one_of(value: Any, names: list[str]) -> str:
+    return f"{value!r} is not one of {', '.join(names)}{did_you_mean(str(value), names)}"
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _rounded(item) for key, item in value.items()}
+    return round(float(value), 6) if isinstance(value, float) else value
