@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -21,6 +21,7 @@ from emotion.params import Params
 
 P = TypeVar("P", bound=Params)
 PARAMS_FILE = Path("params.yaml")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # a log of a run should show the run
 
 
 class Section(NamedTuple):
@@ -41,6 +42,14 @@ class Values(NamedTuple):
         return [f"{self.section}.{field}" for field in self.params_class.model_fields]
 
 
+class Later(NamedTuple):
+    """A section whose parameter class lies in a module that imports TensorFlow; resolves to a Block."""
+
+    key: str
+    module: str
+    attribute: str
+
+
 class Choice(NamedTuple):
     """A parameter that names a module: `data.source` names a file of emotion/sources, `data.<source>` is its block."""
 
@@ -53,29 +62,25 @@ class Choice(NamedTuple):
         folder = Path(__file__).parent.parent.joinpath(*self.package.split("."))
         return sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_"))
 
-    def block_key(self, name: str) -> str:
-        """The dotted key of the block that belongs to the module called `name`."""
-        return f"{self.key.rpartition('.')[0]}.{name}"
-
-    def parameter_class(self, name: str) -> type[Params]:
-        """Import the module called `name` and return its parameter class."""
-        return cast(type[Params], getattr(importlib.import_module(f"{self.package}.{name}"), self.attribute))
+    def block(self, name: str) -> Later:
+        """The block of params.yaml that belongs to the module called `name`."""
+        return Later(f"{self.key.rpartition('.')[0]}.{name}", f"{self.package}.{name}", self.attribute)
 
 
-Reading = Section | Values | Choice
+Reading = Section | Values | Later | Choice
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """What a Choice came to. It is loaded only when asked for, because networks import TensorFlow."""
+class Block:
+    """A block of params.yaml, validated only when asked for: its module may import TensorFlow."""
 
-    choice: Choice
-    name: str
-    block: Any
+    reading: Later
+    value: Any
 
     def load(self) -> Any:
-        """Import the chosen module and return its parameter object. Raises UserError when its block is invalid."""
-        return validate(self.choice.parameter_class(self.name), self.block, self.choice.block_key(self.name))
+        """Import the module and return its parameter object. Raises UserError when the block is invalid."""
+        params_class = getattr(importlib.import_module(self.reading.module), self.reading.attribute)
+        return validate(params_class, self.value, self.reading.key)
 
 
 def run_stage(stage: Callable[..., None], reads: Mapping[str, Reading]) -> None:
@@ -107,7 +112,7 @@ def read_params(path: Path) -> Mapping[str, Any]:
 
 
 def resolve(document: Mapping[str, Any], reading: Reading) -> Any:
-    """Turn one reading into a parameter object or a Chosen. Raises UserError, naming every full key that is wrong."""
+    """Turn one reading into a parameter object or a Block. Raises UserError, naming every full key that is wrong."""
     match reading:
         case Section(key, params_class):
             return validate(params_class, value_at(document, key), key)
@@ -118,7 +123,9 @@ def resolve(document: Mapping[str, Any], reading: Reading) -> Any:
             name = value_at(document, key)
             if name not in reading.names():
                 raise UserError(_in_params([f"{key}: {_one_of(name, reading.names())}"]))
-            return Chosen(reading, name, value_at(document, reading.block_key(name)))
+            return resolve(document, reading.block(name))
+        case Later(key):
+            return Block(reading, value_at(document, key))
 
 
 def value_at(document: Mapping[str, Any], key: str) -> Any:

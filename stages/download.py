@@ -5,7 +5,7 @@ from pathlib import Path
 from emotion.archive import write_archive
 from emotion.layouts import relabel
 from emotion.params import Params
-from stages._stage import Choice, Chosen, Values, run_stage, write_json
+from stages._stage import Block, Choice, Values, run_stage, write_json
 
 
 class DataParams(Params):
@@ -20,7 +20,7 @@ READS = {
 }
 
 
-def download(input_dir: Path, cache_dir: Path, archive: Path, report: Path, source: Chosen, params: DataParams) -> None:
+def download(input_dir: Path, cache_dir: Path, archive: Path, report: Path, source: Block, params: DataParams) -> None:
     """Collect the source's images into `archive` and count them in `report`."""
     dataset = relabel(source.load().dataset(input_dir, cache_dir), params.labels)
     summary = write_archive(dataset, archive)
