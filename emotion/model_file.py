@@ -1,7 +1,6 @@
 """Save and load one self-contained, byte-reproducible .keras: pixels 0-255 in, calibrated probabilities out."""
 
 import json
-import os
 import re
 import zipfile
 from collections.abc import Mapping
@@ -49,7 +48,7 @@ def save_model(model: keras.Model, path: Path, about: ModelAbout) -> None:
             for name in sorted(source.namelist()):
                 _add(target, name, _without_chance(name, source.read(name)))
             _add(target, ABOUT_ENTRY, json.dumps(asdict(about), indent=1, sort_keys=True).encode())
-        os.replace(fixed, path)
+        fixed.replace(path)
     finally:
         stock.unlink(missing_ok=True)
         fixed.unlink(missing_ok=True)
@@ -68,7 +67,9 @@ def read_about(path: Path) -> ModelAbout:
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; train it with `dvc repro`, or `dvc pull` it") from None
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
-        raise UserError(f"{path} is not a model made by this pipeline ({error!r}); train one with `dvc repro`") from None
+        raise UserError(
+            f"{path} is not a model made by this pipeline ({error!r}); train one with `dvc repro`"
+        ) from None
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 from emotion.calibration import accuracy, fit_temperature, log_loss, probabilities_from
 from emotion.recipe import Recipe
 from emotion.runtime import pin
-from stages._stage import Block, Choice, Later, Section, run_stage, write_json
+from stages._stage import Block, Choice, Later, Reads, Section, run_stage, write_json
 
-READS = {
+READS: Reads = {
     "network": Choice("model.network", "emotion.networks", "Network"),
     "recipe": Section("train", Recipe),
     "augment": Later("augment", "emotion.augment", "Augmentation"),
@@ -58,7 +58,9 @@ def train(
             state_file=state_file,
             history_path=history,
         )
-        logits = training.build_model(network.load(), train_faces.images.shape[1:], len(about.labels), for_training=False)
+        logits = training.build_model(
+            network.load(), train_faces.images.shape[1:], len(about.labels), for_training=False
+        )
         logits.set_weights(trained.weights)
         val_logits = training.predict_logits(logits, val_faces.images)
         temperature, val_report = calibrate(val_faces.label_indexes, val_logits)
