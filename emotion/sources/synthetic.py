@@ -1,7 +1,7 @@
 """Drawn faces, so that the pipeline runs without an account and without a network.
 
 Who is drawn (`Identity`) and what the face does (`ActionUnits`) are independent: everybody can wear every expression.
-Shapes are in face coordinates: pixels of the finished picture, the origin between eyes and nose, x to the right, y down.
+Shapes are in face coordinates: pixels of the finished picture, the origin between eyes and nose, x right, y down.
 Only the right half of what is symmetric is written out.
 
 Every picture is a function of its seed alone. Floats end where pixels begin: coordinates are rounded to 1/16 of a
@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from functools import cache
-from itertools import accumulate, pairwise
+from itertools import accumulate, islice, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,7 +44,7 @@ class Source(Params):
     min_intensity: float = Field(ge=0, le=1)  # of an expression, as a fraction of the full one
     noise: float = Field(ge=0, le=0.5)  # the noisiest picture's standard deviation, as a fraction of the grey range
 
-    def dataset(self, input_dir: Path, cache_dir: Path) -> Dataset:
+    def dataset(self, input_dir: Path, cache_dir: Path) -> Dataset:  # noqa: ARG002  every source has this call
         """Return the drawn faces; neither folder is used."""
         keys = {}
         for split, count in (("train", self.train_images), ("test", self.test_images)):
@@ -110,7 +110,7 @@ EXPRESSIONS: dict[str, tuple[ActionUnits, ...]] = {
         ActionUnits(inner_brow_raiser=1, outer_brow_raiser=0.5, brow_lowerer=0.7, upper_lid_raiser=1,
                     lid_tightener=0.3, lip_stretcher=1, lips_part=1, jaw_drop=0.25),
         ActionUnits(inner_brow_raiser=1, outer_brow_raiser=0.6, brow_lowerer=0.7, upper_lid_raiser=0.9,
-                    lower_lip_depressor=0.4, lip_stretcher=0.8, lips_part=0.6, jaw_drop=0.45),
+                    lower_lip_depressor=0.2, lip_stretcher=0.6, lips_part=0.6, jaw_drop=0.5),
     ),
     "happy": (
         ActionUnits(cheek_raiser=0.7, lip_corner_puller=1),
@@ -134,7 +134,7 @@ def express(label: str, intensity: float, rng: np.random.Generator) -> ActionUni
     variants = EXPRESSIONS[label]
     variant = variants[rng.integers(len(variants))]
     full = np.array([getattr(variant, unit.name) for unit in fields(ActionUnits)])
-    own = rng.normal(1.0, 0.15, full.size).clip(0.6, 1.3)
+    own = rng.normal(1.0, 0.18, full.size).clip(0.5, 1.4)
     stray = rng.exponential(0.05, full.size)
     return ActionUnits(*(full * own * intensity + stray).tolist())
 
@@ -218,11 +218,13 @@ class Shape(NamedTuple):
         outlines: arrays of shape (points, 2), in face coordinates.
         tone: 0 to 255.
         width_px: of the lines; 0 for areas.
+        solid: whether it adds to the person's outline, within which the light shapes the head.
     """
 
     outlines: tuple[Floats, ...]
     tone: float
     width_px: float = 0.0
+    solid: bool = False
 
 
 def _circle(points: int) -> tuple[Floats, Floats]:
@@ -239,9 +241,8 @@ _CURLS = _circle(84)[1] * (1 + 0.04 * np.cos(14 * _circle(84)[0]))[:, None]
 def _spline(count: int, steps: int = 5) -> Floats:
     """The weights, of shape (samples, count), of the Catmull-Rom curve through `count` points."""
     unit = np.eye(count)
-    ends = 2 * unit[0] - unit[1], 2 * unit[-1] - unit[-2]
-    unit = np.vstack([ends[0], unit, ends[1]])
-    a, b, c, d = unit[:-3], unit[1:-2], unit[2:-1], unit[3:]
+    padded = np.vstack([2 * unit[0] - unit[1], unit, 2 * unit[-1] - unit[-2]])
+    a, b, c, d = padded[:-3], padded[1:-2], padded[2:-1], padded[3:]
     u = np.arange(steps)[:, None, None] / steps
     samples = b + 0.5 * u * (c - a + u * (2 * a - 5 * b + 4 * c - d + u * (3 * (b - c) + d - a)))
     return np.vstack([samples.swapaxes(0, 1).reshape(-1, count), c[-1]])
@@ -299,27 +300,27 @@ def half_head(who: Identity, does: ActionUnits) -> Floats:
 def body(who: Identity) -> Iterator[Shape]:
     """Neck and clothes."""
     neck = 0.62 * who.head_width
-    yield Shape((symmetric(curve((neck, 5), (neck, 20), (neck + 5, 30))),), 0.62 * who.skin_tone)
+    yield Shape((symmetric(curve((neck, 5), (neck, 20), (neck + 5, 30))),), 0.62 * who.skin_tone, solid=True)
     collar = np.array([(0, 28.0), (neck, 22.5), (20, 24.5), (40, 30), (40, 60)])
-    yield Shape((symmetric(collar),), who.clothes_tone)
+    yield Shape((symmetric(collar),), who.clothes_tone, solid=True)
 
 
 def head(who: Identity, does: ActionUnits) -> Iterator[Shape]:
     """Ears and head."""
     for x, width, height, light in ((0.4, 2.0, 1.0, 0.92), (0.6, 1.0, 0.6, 0.7)):
         ear = ellipse(who.head_width + x, -1.0, width, height * who.ear_height)
-        yield Shape(both(ear), light * who.skin_tone)
-    yield Shape((symmetric(half_head(who, does)),), who.skin_tone)
+        yield Shape(both(ear), light * who.skin_tone, solid=True)
+    yield Shape((symmetric(half_head(who, does)),), who.skin_tone, solid=True)
 
 
 def back_hair(who: Identity) -> Iterator[Shape]:
     """The hair behind the head."""
     w, v, crown = who.head_width, who.hair_volume, who.crown
     if who.hair == "curly":
-        yield Shape((_CURLS * (w + 1.5 + v, 0.62 * crown + v) + (0, -0.5 * crown),), 0.95 * who.hair_tone)
+        yield Shape((_CURLS * (w + 1.5 + v, 0.62 * crown + v) + (0, -0.5 * crown),), 0.95 * who.hair_tone, solid=True)
     elif who.hair in ("long", "fringe"):
         fall = curve((0, -crown - v), (0.9 * w, -0.8 * crown), (w + 1 + v, -5), (w + 1.5 + v, 10), (w + v, 26))
-        yield Shape((symmetric(fall),), 0.8 * who.hair_tone)
+        yield Shape((symmetric(fall),), 0.8 * who.hair_tone, solid=True)
         for share, tone in ((0.2, 1.05), (0.5, 0.65), (0.8, 1.05)):
             strand = curve((w + share * v - 1, -9), (w + share * (2 + v), 4), (w + share * (1 + v), 26))
             yield Shape(both(strand), tone * who.hair_tone + 4, 0.4)
@@ -334,7 +335,7 @@ def front_hair(who: Identity) -> Iterator[Shape]:
     top, side = (0.62 * w, -0.93 * crown - 0.7 * v), (w + 0.3 * v, -0.6 * crown)
     half = curve((0, -crown - v), top, side, (w + 0.6, temple))
     edge = hairline(who, temple)
-    yield Shape((np.concatenate([half[::-1] * _MIRROR, half, edge[::-1]]),), who.hair_tone)
+    yield Shape((np.concatenate([half[::-1] * _MIRROR, half, edge[::-1]]),), who.hair_tone, solid=True)
     if who.hair != "curly":
         yield from _strands(who, edge)
 
@@ -494,13 +495,14 @@ class Mouth(NamedTuple):
 
 
 _ARC = 1 - _ACROSS**2
+_MOUSTACHE = line(0 * _ARC, 1.6 * _ARC**0.4)
 _BOW = np.interp(np.abs(_ACROSS), (0, 0.22, 0.6, 1), (0.8, 1.0, 0.62, 0.0))
 
 
 def mouth_line(who: Identity, does: ActionUnits) -> Floats:
     """Where the lips meet when they are closed."""
     smile, jaw = does.lip_corner_puller, does.jaw_drop
-    width = who.mouth_width + 2.0 * smile + 1.6 * does.lip_stretcher - 1.6 * jaw - 0.7 * does.lip_tightener
+    width = who.mouth_width + 2.0 * smile + 1.6 * does.lip_stretcher - 2.2 * jaw - 0.7 * does.lip_tightener
     curl = who.mouth_curve - 3.2 * smile + 2.8 * does.lip_corner_depressor + 0.6 * does.lip_stretcher + 1.2 * jaw
     raised = 0.9 * does.chin_raiser + 0.4 * does.upper_lip_raiser + 0.5 * does.nose_wrinkler - 0.3 * smile
     return line(width * _ACROSS, who.mouth_y - raised + curl * _ACROSS**2)
@@ -511,7 +513,7 @@ def mouth_edges(who: Identity, does: ActionUnits) -> Mouth:
     sneer, snarl, stretch = does.upper_lip_raiser, does.lower_lip_depressor, does.lip_stretcher
     part, smile = min(does.lips_part, 1.2), does.lip_corner_puller
     open_shape = 1 - np.abs(_ACROSS) ** (2 + 2.5 * min(1.0, snarl + sneer + 0.7 * stretch))  # round to square
-    up = part * (0.5 + 0.3 * smile + 1.3 * sneer)
+    up = part * (0.5 + 0.3 * smile + 1.3 * sneer) + 1.5 * does.jaw_drop * max(1 - smile, 0)
     down = part * (0.8 + 1.2 * smile + 1.6 * snarl) + 5.6 * does.jaw_drop
     thin = 1 - 0.6 * min(does.lip_tightener, 1) - 0.25 * min(smile, 1) - 0.25 * min(stretch, 1)
     closed = mouth_line(who, does)
@@ -531,8 +533,8 @@ def mouth(who: Identity, does: ActionUnits) -> Iterator[Shape]:
     fold = curve((who.nose_width + 0.4, who.nose_tip - 1.2), halfway, (x + 1.3, y - 0.5))
     yield Shape(both(fold), _crease(who, 0.12 + 0.15 * who.age + pulled), 0.7)
     if who.beard == "moustache":
-        above = edges.top * (1.1, 1.0) - 1.9 * np.sqrt(_ARC)[:, None] * (0.0, 1.0)
-        yield Shape((band(above, edges.top),), 0.75 * who.hair_tone)
+        root = edges.top * (1.15, 1.0) - (0.0, 0.3)
+        yield Shape((band(root - _MOUSTACHE, root),), 0.8 * who.hair_tone)
     yield Shape((band(edges.top, edges.upper),), 0.62 * skin)
     yield Shape((band(edges.lower, edges.bottom),), 0.74 * skin)
     yield Shape((band(edges.upper, edges.lower),), 22)
@@ -546,7 +548,7 @@ def _teeth(edges: Mouth, does: ActionUnits) -> Iterator[Shape]:
     if gap.max() < 0.7:
         return
     smile, sneer, snarl = does.lip_corner_puller, does.upper_lip_raiser, does.lower_lip_depressor
-    bared = min(smile + sneer + 0.5 * snarl + 0.7 * does.lip_stretcher + 0.3 * does.jaw_drop, 1.0)
+    bared = min(smile + sneer + 0.5 * snarl + 0.7 * does.lip_stretcher + 0.1 * does.jaw_drop, 1.0)
     below = edges.upper.copy()
     below[:, 1] += np.minimum(0.92 * gap, 2.3 * bared)
     yield Shape((band(edges.upper, below)[2:-2],), 225)
@@ -582,18 +584,18 @@ def relief(who: Identity, does: ActionUnits) -> Floats:
     """The head's bulges and hollows, an array of shape (bells, 5): x, y, width, height, and rise, all in pixels."""
     cheek = 0.5 * does.cheek_raiser + 0.5 * does.lip_corner_puller
     middle = [
-        (0, -1, 0.85 * who.head_width, 19, 20.0),
+        (0, -1, 0.85 * who.head_width, 19, 20.0),  # the head as a whole
         (0, -1, 1.7, 4.2, 1.6),  # bridge of the nose
-        (0, who.nose_tip - 0.6, 2.2, 1.9, 2.6),
-        (0, who.mouth_y, 5.5, 3.0, 1.2),
+        (0, who.nose_tip - 0.6, 2.2, 1.9, 2.6),  # tip of the nose
+        (0, who.mouth_y, 5.5, 3.0, 1.2),  # lips
         (0, who.mouth_y + 4.2 + 2 * does.jaw_drop, 4.0, 1.0, -0.5 - 0.5 * does.chin_raiser),  # below the lip
-        (0, chin_y(who, does) - 3.2, 3.6, 2.2, 1.4 + 0.8 * does.chin_raiser),
+        (0, chin_y(who, does) - 3.2, 3.6, 2.2, 1.4 + 0.8 * does.chin_raiser),  # chin
     ]
     right = [
         (who.eye_x, who.eye_y, 3.8, 2.6, -1.8),  # socket
         (who.eye_x, who.eye_y, 2.4, 1.7, 0.7),  # eyeball
-        (who.eye_x - 0.5, who.brow_y + 0.6 + 1.5 * does.brow_lowerer, 4.4, 1.5, 0.9 + 0.5 * does.brow_lowerer),
-        (who.eye_x + 2.0, 4.0 - 1.4 * cheek, 3.6, 3.0, 1.2 + 1.6 * cheek),
+        (who.eye_x - 0.5, who.brow_y + 0.6 + 1.5 * does.brow_lowerer, 4.4, 1.5, 0.9 + 0.5 * does.brow_lowerer),  # brow ridge
+        (who.eye_x + 2.0, 4.0 - 1.4 * cheek, 3.6, 3.0, 1.2 + 1.6 * cheek),  # cheekbone
         (who.nose_width - 0.6, who.nose_tip - 0.4, 1.1, 1.2, 0.9),  # wing of the nose
         (0.72 * who.head_width, 11.0, 3.0, 4.0, -0.9),  # below the cheek
     ]
@@ -632,30 +634,46 @@ def place(who: Identity, points: Floats) -> Floats:
     return line(placed_x, placed_y)
 
 
-def paint(shapes: list[Shape], who: Identity, background: float) -> Pixels:
-    """Paint the shapes in their order on an enlarged canvas, and shrink it to (SIZE_PX, SIZE_PX)."""
-    canvas = np.full((SIZE_PX * _SUPERSAMPLING,) * 2, round(background), np.uint8)
-    outlines = [outline for shape in shapes for outline in shape.outlines]
-    placed = (place(who, np.concatenate(outlines)) + 0.5) * _SUPERSAMPLING - 0.5
-    fixed = np.rint(placed * (1 << _FRACTION_BITS)).astype(np.int32)
-    ends = accumulate((len(outline) for outline in outlines), initial=0)
-    polygons = iter([fixed[start:end] for start, end in pairwise(ends)])
-    for shape in shapes:
-        points, tone = [next(polygons) for _ in shape.outlines], (round(min(max(shape.tone, 0), 255)),)
+def paint(shapes: list[Shape], who: Identity) -> tuple[Pixels, Pixels]:
+    """Paint the shapes in their order, enlarged, and shrink the result.
+
+    Returns:
+        The picture in flat tones, and how much of each pixel the person covers (0 to 255), both of shape (48, 48).
+    """
+    size = SIZE_PX * _SUPERSAMPLING
+    canvas, cover = np.full((size, size), round(who.background_tone), np.uint8), np.zeros((size, size), np.uint8)
+    for shape, points in zip(shapes, _subpixels(shapes, who), strict=True):
+        tone = (round(min(max(shape.tone, 0), 255)),)
         if shape.width_px:
             width = max(1, round(shape.width_px * _SUPERSAMPLING))
             cv2.polylines(canvas, points, False, tone, width, cv2.LINE_8, _FRACTION_BITS)
         else:
             cv2.fillPoly(canvas, points, tone, cv2.LINE_8, _FRACTION_BITS)
+        if shape.solid:
+            cv2.fillPoly(cover, points, (255,), cv2.LINE_8, _FRACTION_BITS)
+    return _shrink(canvas), _shrink(cover)
+
+
+def _subpixels(shapes: list[Shape], who: Identity) -> Iterator[list[NDArray[np.int32]]]:
+    """Each shape's outlines on the enlarged canvas, in fixed point."""
+    outlines = [outline for shape in shapes for outline in shape.outlines]
+    placed = (place(who, np.concatenate(outlines)) + 0.5) * _SUPERSAMPLING - 0.5
+    fixed = np.rint(placed * (1 << _FRACTION_BITS)).astype(np.int32)
+    ends = accumulate((len(outline) for outline in outlines), initial=0)
+    polygons = (fixed[start:end] for start, end in pairwise(ends))
+    return (list(islice(polygons, len(shape.outlines))) for shape in shapes)
+
+
+def _shrink(canvas: Pixels) -> Pixels:
     return cv2.resize(canvas, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
 def portray(who: Identity, does: ActionUnits) -> Pixels:
     """The clean picture of a person with an expression, uint8 of shape (SIZE_PX, SIZE_PX)."""
-    behind, front = [*back_hair(who), *body(who), *head(who, does)], [*front_hair(who)]
-    skin = [*beard(who, does), *creases(who, does), *nose(who, does), *mouth(who, does), *eyes(who, does)]
-    picture = paint([*behind, *skin, *front, *brows(who, does), *glasses(who)], who, who.background_tone)
-    cover = paint([Shape(shape.outlines, 255) for shape in behind + front if not shape.width_px], who, 0)
+    person = [*back_hair(who), *body(who), *head(who, does), *beard(who, does), *creases(who, does)]
+    features = [*nose(who, does), *mouth(who, does), *eyes(who, does)]
+    over = [*front_hair(who), *brows(who, does), *glasses(who)]
+    picture, cover = paint(person + features + over, who)
     light = 1 + (illuminate(who, does) - 1) * cover / 255
     return np.rint(np.minimum(picture * light, 255)).astype(np.uint8)
 
