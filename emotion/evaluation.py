@@ -109,7 +109,7 @@ def plot_tables(results: Results, robustness: Robustness, *, seed: int) -> dict[
     inside = {"all": np.ones(len(labels), dtype=bool), **subsets(results.final)}
     single = {"clean": {0: scores.brief(labels, results.single_view.probabilities)["accuracy"]}}
     return {
-        "per_label": tables.per_label_table(scores.per_label(labels, final, names)),
+        "per_label": tables.per_label_table(labels, final, names),
         "subsets": tables.subset_table(inside, labels, final, seed=seed),
         "members": tables.member_table(
             {name: scores.brief(labels, p.probabilities) for name, p in results.members.items()}

@@ -69,6 +69,23 @@ def per_label(labels: np.ndarray, probabilities: np.ndarray, names: list[str]) -
     return {name: {"precision": p, "recall": r, "f1": f1, "support": int(n)} for name, p, r, f1, n in rows}
 
 
+def areas(labels: np.ndarray, probabilities: np.ndarray, names: list[str]) -> dict[str, dict[str, float]]:
+    """Area under the ROC curve and average precision of each label that has curves: each label against the rest."""
+    return {
+        names[label]: {
+            "roc_auc": float(metrics.roc_auc_score(labels == label, probabilities[:, label])),
+            "average_precision": float(metrics.average_precision_score(labels == label, probabilities[:, label])),
+        }
+        for label in labels_with_curves(labels)
+    }
+
+
+def labels_with_curves(labels: np.ndarray) -> list[int]:
+    """The labels that can be told from others here: those that occur, none where only one does."""
+    occurring = np.unique(labels).tolist()
+    return occurring if len(occurring) > 1 else []
+
+
 def intervals(labels: np.ndarray, probabilities: np.ndarray, *, seed: int) -> dict[str, dict[str, float]]:
     """95 % bootstrap intervals, `low` and `high`, of accuracy and macro-F1."""
     resamples = resample(np.stack([labels, probabilities.argmax(axis=1)], axis=1), seed=seed)

@@ -27,10 +27,12 @@ def confusion_table(predictions: Predictions) -> str:
     return table(("actual", "predicted"), zip(predictions.labels, predicted, strict=True))
 
 
-def per_label_table(per_label: Mapping[str, Mapping[str, float]]) -> str:
-    """One row per label: precision, recall, F1, support."""
-    header = ("label", "precision", "recall", "f1", "support")
-    return table(header, ([name, *(row[column] for column in header[1:])] for name, row in per_label.items()))
+def per_label_table(labels: np.ndarray, probabilities: np.ndarray, names: list[str]) -> str:
+    """One row per label: precision, recall, F1, support, and the areas under its curves where it has any."""
+    header = ("label", "precision", "recall", "f1", "support", "roc_auc", "average_precision")
+    areas = scores.areas(labels, probabilities, names)
+    rows = {name: row | areas.get(name, {}) for name, row in scores.per_label(labels, probabilities, names).items()}
+    return table(header, ([name, *(row.get(column, "") for column in header[1:])] for name, row in rows.items()))
 
 
 def subset_table(subsets: Mapping[str, np.ndarray], labels: np.ndarray, probabilities: np.ndarray, *, seed: int) -> str:
@@ -52,9 +54,9 @@ def member_table(members: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def robustness_table(accuracies: Mapping[str, Mapping[int, float]]) -> str:
-    """One row per corruption and severity: the accuracy; `clean` has severity 0."""
+    """One row per corruption (`series`) and severity: the accuracy; `clean` has severity 0."""
     rows = ([kind, severity, value] for kind, by in accuracies.items() for severity, value in by.items())
-    return table(("corruption", "severity", "accuracy"), rows)
+    return table(("series", "severity", "accuracy"), rows)
 
 
 def reliability_table(labels: np.ndarray, series: Mapping[str, np.ndarray]) -> str:
@@ -78,7 +80,7 @@ def confidence_table(labels: np.ndarray, probabilities: np.ndarray) -> str:
 def roc_table(labels: np.ndarray, probabilities: np.ndarray, names: Sequence[str]) -> str:
     """ROC curve of each label that occurs against the rest, at 101 false-positive rates."""
     rows = []
-    for index in _occurring(labels):
+    for index in scores.labels_with_curves(labels):
         false_rate, true_rate, _ = metrics.roc_curve(labels == index, probabilities[:, index])
         # Of several points over one false-positive rate the highest counts.
         highest = np.append(np.diff(false_rate) > 0, True)
@@ -90,18 +92,12 @@ def roc_table(labels: np.ndarray, probabilities: np.ndarray, names: Sequence[str
 def precision_recall_table(labels: np.ndarray, probabilities: np.ndarray, names: Sequence[str]) -> str:
     """Precision of each label that occurs, at the first threshold that reaches each of 100 recalls above 0."""
     rows = []
-    for index in _occurring(labels):
+    for index in scores.labels_with_curves(labels):
         precision, recall, _ = metrics.precision_recall_curve(labels == index, probabilities[:, index])
         place = np.searchsorted(recall[::-1], _GRID[1:] - 1e-12)  # recall falls as the threshold rises
         curve = precision[::-1][place]
         rows += [[names[index], x, y] for x, y in zip(_GRID[1:].tolist(), curve.tolist(), strict=True)]
     return table(("series", "recall", "precision"), rows)
-
-
-def _occurring(labels: np.ndarray) -> list[int]:
-    """The labels that have a curve: none where only one label occurs."""
-    occurring = np.unique(labels).tolist()
-    return occurring if len(occurring) > 1 else []
 
 
 def _short(value: object) -> object:
