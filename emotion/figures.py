@@ -205,5 +205,5 @@ def robustness(table: pd.DataFrame) -> bytes:
         axes.set(xlabel="accuracy (fraction)")
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
-        axes.legend(ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.12), fontsize="small")
+        figure.legend(loc="outside lower center", ncols=4, fontsize="small")
         return png(figure)

@@ -33,10 +33,19 @@ class Picture(NamedTuple):
 
 
 def render_page(template: Path, context: Mapping[str, Any]) -> str:
-    """Fill in the template. Raises jinja2.UndefinedError when it names something that `context` lacks."""
+    """Fill in an HTML template. Raises jinja2.UndefinedError when it names something that `context` lacks."""
+    return _rendered(template, context, escape=True)
+
+
+def render_text(template: Path, context: Mapping[str, Any]) -> str:
+    """Fill in a template of plain text; raises as `render_page` does."""
+    return _rendered(template, context, escape=False)
+
+
+def _rendered(template: Path, context: Mapping[str, Any], *, escape: bool) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(template.parent),
-        autoescape=True,
+        autoescape=escape,
         keep_trailing_newline=True,
         lstrip_blocks=True,
         trim_blocks=True,

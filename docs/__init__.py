@@ -1,0 +1,1 @@
+"""The cards that are made from numbers: `python -m docs.cards`."""
