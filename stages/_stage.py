@@ -18,6 +18,7 @@ from ruamel.yaml.error import YAMLError
 
 from emotion.errors import UserError
 from emotion.params import Params
+from stages._environment import warn_if_unlocked
 
 P = TypeVar("P", bound=Params)
 PARAMS_FILE = Path("params.yaml")
@@ -90,6 +91,7 @@ def run_stage(stage: Callable[..., None], reads: Reads) -> None:
     """
     try:
         arguments = _command_line(stage, skip=reads)
+        warn_if_unlocked()
         document = read_params(PARAMS_FILE)
         stage(**arguments, **{name: resolve(document, reading) for name, reading in reads.items()})
     except UserError as error:
