@@ -53,7 +53,7 @@ class Trained:
 
 def build_model(network: Network, shape: Sequence[int], label_count: int, *, for_training: bool) -> keras.Model:
     """Build pixels -> logits. For training: the global precision and fused batch-norm; else stock and float32."""
-    keras.backend.clear_session(free_memory=False)  # layers are numbered from the start, so names repeat
+    _number_layers_anew()
     batch_norm = FusedBatchNormalization if for_training else keras.layers.BatchNormalization
     policy = keras.config.dtype_policy() if for_training else keras.DTypePolicy("float32")
     with _policy(policy):
@@ -416,6 +416,13 @@ def _has_gpu() -> bool:
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _number_layers_anew() -> None:
+    """Let layer names repeat from one model to the next, and keep the precision, which clear_session would forget."""
+    policy = keras.config.dtype_policy()
+    keras.backend.clear_session(free_memory=False)
+    keras.config.set_dtype_policy(policy)
 
 
 @contextmanager
