@@ -27,7 +27,9 @@ def checked_file(path: str, sha256: str, *, key: str) -> Path:
         raise UserError(f"{file} is missing; put it there (`dvc pull` or `dvc get`), or change the path beside {key}")
     found = hashlib.sha256(file.read_bytes()).hexdigest()
     if found != sha256.lower():
-        raise UserError(f"{file} has the sha256 {found}, but {key} says {sha256 or 'nothing'}; if the file is right, set it")
+        raise UserError(
+            f"{file} has the sha256 {found}, but {key} says {sha256 or 'nothing'}; if the file is right, set it"
+        )
     return file
 
 

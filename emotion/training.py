@@ -78,13 +78,19 @@ class Trained:
 
 
 def build_model(
-    network: Network, shape: Sequence[int], label_count: int, *, for_training: bool, devices: int = 1
+    network: Network,
+    shape: Sequence[int],
+    label_count: int,
+    *,
+    for_training: bool,
+    devices: int = 1,
+    scope: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> keras.Model:
     """Build pixels -> logits. For training: the global precision and fused batch-norm; else stock and float32."""
     _number_layers_anew()
     batch_norm = _training_batch_norm(devices) if for_training else keras.layers.BatchNormalization
     policy = keras.config.dtype_policy() if for_training else keras.DTypePolicy("float32")
-    with _policy(policy):
+    with scope(), _policy(policy):
         pixels = keras.Input(tuple(shape), name="pixels", dtype="float32")
         return keras.Model(pixels, network.logits(pixels, label_count=label_count, batch_norm=batch_norm), name="logits")
 
@@ -151,10 +157,10 @@ def train_network(
     """
     _check_validation(recipe, val)
     steps = steps_per_epoch(len(train.images), recipe.batch_size)
-    with on_devices(recipe):
-        model = build_model(
-            network, train.images.shape[1:], label_count, for_training=True, devices=recipe.devices
-        )
+    on_devices = _devices_scope(recipe)
+    model = build_model(
+        network, train.images.shape[1:], label_count, for_training=True, devices=recipe.devices, scope=on_devices
+    )
     keeper = KeepWeights(keep=recipe.keep, averaged=recipe.ema_decay > 0, ema_decay=recipe.ema_decay)
     session = Session(state_file, history_path, keeper)
     phases = network.phases(model, recipe) if isinstance(network, FineTuned) else [Phase(recipe.epochs, recipe.learning_rate)]
@@ -168,7 +174,7 @@ def train_network(
         begins, last_epoch = last_epoch, last_epoch + phase.epochs
         if session.stopped or len(session.history) >= last_epoch:
             continue
-        with on_devices(recipe):
+        with on_devices():
             _compile(model, phase, recipe, steps)
         watchers = _watchers(recipe, is_last=last_epoch == recipe.epochs)
         first_epoch = session.enter(model, begins, watchers)
@@ -264,6 +270,8 @@ class KeepWeights(keras.callbacks.Callback):
         model = self.model
         self._raw = [np.array(weight) for weight in model.get_weights()]
         model.optimizer.finalize_variable_values(model.trainable_variables)
+        if keras.backend.backend() == "jax":  # which gives the model the optimizer's own arrays, and later deletes them
+            model.set_weights([np.array(weight) for weight in model.get_weights()])
         for variable, value in zip(_moving(model), self.statistics, strict=True):
             variable.assign(value)
 
@@ -426,14 +434,14 @@ def _check_validation(recipe: Recipe, val: Faces) -> None:
         )
 
 
-def on_devices(recipe: Recipe) -> AbstractContextManager[Any]:
-    """Within it, a model is built and compiled for `train.devices` devices that share each batch."""
+def _devices_scope(recipe: Recipe) -> Callable[[], AbstractContextManager[Any]]:
+    """What to build and compile a model within, so that `train.devices` devices share each batch."""
     if recipe.devices == 1 or recipe.backend != "tensorflow":
-        return nullcontext()
+        return nullcontext
     import tensorflow as tf
 
     kind = "GPU" if _has_gpu() else "CPU"
-    return tf.distribute.MirroredStrategy([f"{kind}:{number}" for number in range(recipe.devices)]).scope()
+    return tf.distribute.MirroredStrategy([f"{kind}:{number}" for number in range(recipe.devices)]).scope
 
 
 def _training_batch_norm(devices: int) -> type[keras.layers.BatchNormalization]:
@@ -512,7 +520,7 @@ def _has_gpu() -> bool:
 def _number_layers_anew() -> None:
     """Let layer names repeat from one model to the next, and keep the precision, which clear_session would forget."""
     policy = keras.config.dtype_policy()
-    keras.backend.clear_session(free_memory=False)
+    keras.utils.clear_session(free_memory=False)
     keras.config.set_dtype_policy(policy)
 
 

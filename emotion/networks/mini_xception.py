@@ -37,7 +37,10 @@ class Network(Params):
 
 
 def _module(x: keras.KerasTensor, filters: int, batch_norm: type[layers.Layer], name: str) -> keras.KerasTensor:
-    shortcut = layers.Conv2D(filters, 1, strides=2, padding="same", use_bias=False, name=f"{name}_shortcut")(x)
+    # Every other pixel, then 1x1: a 1x1 convolution with stride 2, which with 8 channels makes oneDNN in TensorFlow 2.21
+    # write outside its memory ("free(): invalid size").
+    shortcut = layers.MaxPooling2D(1, strides=2, padding="same", name=f"{name}_shortcut_pixels")(x)
+    shortcut = layers.Conv2D(filters, 1, use_bias=False, name=f"{name}_shortcut")(shortcut)
     shortcut = batch_norm(name=f"{name}_shortcut_norm", momentum=0.9)(shortcut)
     x = layers.SeparableConv2D(filters, 3, padding="same", use_bias=False, name=f"{name}_conv1")(x)
     x = batch_norm(name=f"{name}_conv1_norm", momentum=0.9)(x)

@@ -1,7 +1,9 @@
 """A residual network for small pictures, with attention as an option.
 
 Sources: He et al. 2015 (https://arxiv.org/abs/1512.03385), in the form for 32x32 pictures: a 3x3 stem, no pooling behind it,
-two 3x3 convolutions a block. Attention at the end of each block: squeeze-and-excitation (Hu et al. 2017,
+two 3x3 convolutions a block. A shortcut that halves the side averages 2x2 pixels before its 1x1 convolution (ResNet-D, He et al.
+2018, https://arxiv.org/abs/1812.01187); its plain form, a 1x1 convolution with stride 2 and few channels, also makes oneDNN in
+TensorFlow 2.21 write outside its memory. Attention at the end of each block: squeeze-and-excitation (Hu et al. 2017,
 https://arxiv.org/abs/1709.01507) or CBAM (Woo et al. 2018, https://arxiv.org/abs/1807.06521).
 """
 
@@ -45,8 +47,10 @@ class Network(Params):
         self, x: keras.KerasTensor, filters: int, stride: int, batch_norm: type[layers.Layer], name: str
     ) -> keras.KerasTensor:
         shortcut = x
-        if stride > 1 or x.shape[-1] != filters:
-            shortcut = _convolution(x, filters, 1, stride, batch_norm, f"{name}_shortcut")
+        if stride > 1:
+            shortcut = layers.AveragePooling2D(stride, padding="same", name=f"{name}_shortcut_pool")(shortcut)
+        if x.shape[-1] != filters:
+            shortcut = _convolution(shortcut, filters, 1, 1, batch_norm, f"{name}_shortcut")
         x = _convolution(x, filters, 3, stride, batch_norm, f"{name}_conv1")
         x = layers.ReLU(name=f"{name}_relu1")(x)
         x = _convolution(x, filters, 3, 1, batch_norm, f"{name}_conv2")

@@ -48,7 +48,9 @@ class Network(Params):
     weights: str = Field(min_length=1)  # imagenet | none | path of a weights file of this backbone without its top
     weights_sha256: str  # of that file; empty for imagenet and none
     frozen_epochs: int = Field(ge=0)  # epochs at the beginning in which only the new layers learn
-    unfreeze: int | str  # what of the backbone learns afterwards: all | its last N layers (0 = none) | from this layer on
+    unfreeze: (
+        int | str
+    )  # what of the backbone learns afterwards: all | its last N layers (0 = none) | from this layer on
     finetune_learning_rate: Annotated[float, Field(gt=0)]  # peak of the second phase; the first has train.learning_rate
     dense_units: int = Field(ge=1)
     dropout: float = Field(ge=0, lt=1)  # fraction after the dense layer
@@ -172,7 +174,9 @@ def preprocessing(backbone: str) -> Preprocessing:
     if backbone.startswith("EfficientNetB"):
         return Preprocessing(False, 1 / _IMAGENET_DEVIATION, -255 * _IMAGENET_MEAN / _IMAGENET_DEVIATION)
     preprocess_input = sys.modules[getattr(keras.applications, backbone).__module__].preprocess_input
-    black, red = (preprocess_input(np.array([[[[red, 0.0, 0.0]]]]), data_format="channels_last") for red in (0.0, 255.0))
+    black, red = (
+        preprocess_input(np.array([[[[red, 0.0, 0.0]]]]), data_format="channels_last") for red in (0.0, 255.0)
+    )
     white = preprocess_input(np.full((1, 1, 1, 3), 255.0), data_format="channels_last")
     offset = black.reshape(3)
     return Preprocessing(bool((red != black).reshape(3)[2]), (white.reshape(3) - offset) / 255.0, offset)
