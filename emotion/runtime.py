@@ -2,7 +2,9 @@
 
 import os
 import sys
+from typing import Any
 
+from emotion.errors import UserError
 from emotion.quiet import import_tensorflow
 from emotion.recipe import Recipe
 
@@ -27,12 +29,43 @@ def pin(recipe: Recipe, *, seed: int) -> None:
     tf = import_tensorflow()
     tf.config.threading.set_intra_op_parallelism_threads(recipe.intra_op_threads)
     tf.config.threading.set_inter_op_parallelism_threads(recipe.inter_op_threads)
-    for gpu in tf.config.list_physical_devices("GPU"):
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
     tf.config.experimental.enable_op_determinism()
+    if recipe.backend == "jax":
+        _pin_jax(recipe)
+    elif recipe.devices > 1:
+        _share(recipe.devices, gpus)
 
     import keras
 
     keras.utils.set_random_seed(seed)
     policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[recipe.precision]
     keras.config.set_dtype_policy(policy)
+
+
+def _share(devices: int, gpus: list[Any]) -> None:
+    """Make `devices` devices there: the GPUs, or where there is none the CPU cut in so many.
+
+    Raises UserError when there are GPUs, but too few.
+    """
+    import tensorflow as tf
+
+    if gpus and len(gpus) < devices:
+        raise UserError(f"train.devices: {devices}, but this machine has {len(gpus)} GPU(s); lower it")
+    if not gpus:
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
+
+
+def _pin_jax(recipe: Recipe) -> None:
+    """Leave the GPUs to JAX; TensorFlow only reads the data."""
+    import tensorflow as tf
+
+    tf.config.set_visible_devices([], "GPU")
+    os.environ["NPROC"] = str(recipe.intra_op_threads)  # the size of XLA's thread pool on a CPU
+    try:
+        import jax  # noqa: F401
+    except ImportError:
+        raise UserError("train.backend: jax needs JAX; install it with `pip install 'emotion[jax]'`") from None

@@ -1,6 +1,7 @@
 """Train one member: a network, from TFRecords to a self-contained model file."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ def train(
     pin(recipe, seed=member)
     from emotion import training  # the backend and its pins are set; now Keras may be imported
     from emotion.model_file import ModelAbout, save_model
+    from emotion.pretrained import checked_file, start_from
     from emotion.records import load_records
     from emotion.training_state import StateFile
 
@@ -47,6 +49,10 @@ def train(
     state_file = StateFile(state, key=_state_key(made_with, [train, val]))
     train_faces, val_faces = load_records(train), load_records(val)
     about = train_faces.about
+    init = recipe.init
+    start = init.path and partial(
+        start_from, path=checked_file(init.path, init.sha256, key="train.init.sha256"), labels=about.labels
+    )
     with state_file.held():
         trained = training.train_network(
             network.load(),
@@ -58,6 +64,7 @@ def train(
             seed=member,
             state_file=state_file,
             history_path=history,
+            start=start or None,
         )
         logits = training.build_model(
             network.load(), train_faces.images.shape[1:], len(about.labels), for_training=False
