@@ -166,10 +166,10 @@ def _lock(cache_dir: Path) -> FileLock:
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        pid = holder.read_text().strip() if holder.exists() else "unknown"
+        pid = holder.read_text().strip() if holder.exists() else ""
         raise UserError(
-            f"another run (process {pid}) is using {cache_dir}; wait until it has ended, or end it, then run the stage "
-            "again: it goes on where the other stopped"
+            f"another run (process {pid or 'unknown'}) is using {cache_dir}; wait until it has ended, or end it, then "
+            "run the stage again: it goes on where the other stopped"
         ) from None
     holder.write_text(f"{os.getpid()}\n")
     return lock
@@ -211,12 +211,14 @@ def _access_token(notes: list[str]) -> _Login | None:
             ) from None
         token, place = os.environ["KAGGLE_API_TOKEN"], "KAGGLE_API_TOKEN"  # too long for the path it was tried as
     place = "~/.kaggle/access_token" if place == "access_token" else place
-    if token and token.strip():
+    if token and not token.strip():  # the client reads the variable itself and would send the blanks
+        raise UserError(f"{place} holds nothing but blanks; set it to a token of Kaggle, or unset it")
+    if token:
         if "/" in token or "\\" in token:
             notes.append(f"{place} looks like a path, but there is no such file")
         return _Login(f"the access token in {place}", {"api_token": token.strip()})
     if place:
-        notes.append(f"{place} holds no token")
+        notes.append(f"the file that {place} names is empty")
     return None
 
 
@@ -326,9 +328,7 @@ class _Site:
             requests.exceptions.ChunkedEncodingError,
             TimeoutError,
         ) as error:
-            raise _Hiccup(f"cannot reach Kaggle: {_reason(error)}") from None
-        except UserError:
-            raise
+            raise _Hiccup(f"cannot reach {_host(error) or 'Kaggle'}: {_reason(error)}") from None
         except Exception as error:  # whatever it is, its text or traceback may hold the token or the address
             raise UserError(
                 f"the kaggle package failed ({type(error).__name__}): Kaggle's answer, or the credentials it found, "
@@ -364,13 +364,13 @@ class _Site:
             return (
                 f"Kaggle refused {login} (HTTP 401): it is wrong, expired or revoked"
                 if login
-                else f"Kaggle does not give {name} to an unknown person (HTTP 401), and no credentials were found"
+                else f"Kaggle does not give {name} to those who do not sign in (HTTP 401), and no credentials were found"
             )
         if status == 403:
             return (
-                f"Kaggle forbids {'the owner of ' + login if login else 'an unknown person'} to download {name} (HTTP "
-                f"403): its terms are not accepted yet (open {self._page()} in a browser, signed in to the same "
-                "account, and accept them), or it is private, or there is no such dataset"
+                f"Kaggle forbids to download {name} {'with ' + login if login else 'without signing in'} (HTTP 403): its "
+                f"terms are not accepted yet (open {self._page()} in a browser, signed in to the same account, and "
+                "accept them), or it is private, or there is no such dataset"
             )
         if status == 404:
             return (
@@ -382,8 +382,8 @@ class _Site:
         """What was tried to sign in, how to do it better, and how to do without."""
         lines = [f"{self._logins[0].name} was used" if self._logins else "asked without signing in"]
         for login in self._logins[1:]:
-            lines.append(f"{login.name} was not tried, because the former comes first: if that is stale, remove it")
-        lines += self._notes
+            lines.append(f"it shadows {login.name}, which was not tried: if it is stale, remove it")
+        lines += dict.fromkeys(self._notes)
         if not self._logins:
             lines.append(
                 f"looked for KAGGLE_API_TOKEN, ~/.kaggle/access_token, KAGGLE_USERNAME with KAGGLE_KEY, "
@@ -428,22 +428,23 @@ def _reason(error: BaseException) -> str:
     while cause is not None:
         causes.append(cause)
         cause = cause.__cause__ or cause.__context__
-    through = (
-        "the proxy of the environment (HTTPS_PROXY, HTTP_PROXY): "
-        if _any(causes, requests.exceptions.ProxyError)
-        else ""
-    )
+    proxied = _any(causes, requests.exceptions.ProxyError)
+    through = "the proxy of the environment (HTTPS_PROXY, HTTP_PROXY): " if proxied else ""
     if _any(causes, urllib3.exceptions.NameResolutionError):
         return f"{through}its name is not known: is this machine online?"
     if _any(causes, ConnectionRefusedError):
         return f"{through}the connection was refused"
     if _any(causes, requests.exceptions.SSLError):
-        return (
-            f"{through}its certificate was not accepted: a proxy in between? (REQUESTS_CA_BUNDLE names its certificate)"
-        )
+        return f"{through}its certificate was not accepted (REQUESTS_CA_BUNDLE names that of a proxy in between)"
     if _any(causes, TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError):
         return f"{through}no answer in time"
     return f"{through}the connection broke"
+
+
+def _host(error: BaseException) -> str | None:
+    """The host that was asked: all that may be shown of an address."""
+    request = getattr(error, "request", None)
+    return urlsplit(request.url).hostname if request is not None else None
 
 
 def _any(errors: list[BaseException], *kinds: type[BaseException]) -> bool:
@@ -503,16 +504,16 @@ class _Partial:
         self._marker = archive.with_name(archive.name + ".part.json")
 
     def identity(self) -> tuple[str, int] | None:
-        """ETag and size in bytes, when both are known; then the bytes can be continued."""
+        """ETag and size in bytes of the whole, when they are known and there are bytes: these can be continued."""
         try:
             marker = json.loads(self._marker.read_text())
-            return str(marker["etag"]), int(marker["size_bytes"])
+            return (str(marker["etag"]), int(marker["size_bytes"])) if self.path.exists() else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def size_bytes(self) -> int:
-        """Bytes that are there and can be continued."""
-        return self.path.stat().st_size if self.path.exists() and self.identity() else 0
+        """Bytes that have arrived."""
+        return self.path.stat().st_size
 
     def start(self, etag: str | None, size_bytes: int | None) -> None:
         """Begin anew with the object of this identity. A weak ETag, or none, cannot be continued later."""
@@ -580,16 +581,21 @@ def _check_status(response: requests.Response, partial: _Partial) -> None:
             "is probably in between: mend that and run the stage again (what had arrived before is kept)"
         )
     if response.status_code == HTTPStatus.PARTIAL_CONTENT:
-        etag, size_bytes = partial.identity() or ("", 0)
-        expected = f"bytes {partial.size_bytes()}-{size_bytes - 1}/{size_bytes}"
-        if response.headers.get("Content-Range") != expected or response.headers.get("ETag", etag) != etag:
+        identity = partial.identity()
+        if not identity or not _continues(response, partial.size_bytes(), *identity):
             partial.discard()
             raise _Hiccup("the storage sent another part than the one that was asked for")
 
 
+def _continues(response: requests.Response, start: int, etag: str, size_bytes: int) -> bool:
+    """Whether the body is the rest, from byte `start` on, of the object with this identity."""
+    same_part = response.headers.get("Content-Range") == f"bytes {start}-{size_bytes - 1}/{size_bytes}"
+    return same_part and response.headers.get("ETag", etag) == etag
+
+
 def _receive(response: requests.Response, partial: _Partial, patience: Patience) -> None:
     """Append the body to the partial file. Raises _Hiccup when it does not bring all that is missing."""
-    before, identity = partial.path.stat().st_size, partial.identity()
+    before, identity = partial.size_bytes(), partial.identity()
     total = identity[1] if identity else response.raw.length_remaining  # None: the end of the body has to do
     done = before
     try:
@@ -598,8 +604,9 @@ def _receive(response: requests.Response, partial: _Partial, patience: Patience)
                 file.write(chunk)
                 advance(len(chunk))
                 done += len(chunk)
-                if done > _MAX_BYTES:
-                    raise UserError(f"the download is larger than {_MAX_BYTES >> 30} GiB: that is no face dataset")
+                if max(done, total or 0) > _MAX_BYTES:
+                    partial.discard()
+                    raise UserError(f"the download is larger than {_MAX_BYTES:,} bytes: that is no face dataset")
     except _Hiccup as hiccup:
         hiccup.gained_bytes = done - before
         raise
@@ -687,7 +694,8 @@ def check_archive(path: Path) -> None:
 
 
 def _check_members(members: list[zipfile.ZipInfo], path: Path) -> None:
-    if len(members) % 0x10000 != (declared := _declared_members(path)):
+    declared = _declared_members(path)
+    if declared not in (len(members), 0xFFFF):  # the latter: too many to be counted there
         raise DatasetError(f"it lists {len(members):,} members, but says that it has {declared:,}")
     if len({member.filename for member in members}) < len(members):
         raise DatasetError("it has two members of one name")
@@ -700,7 +708,7 @@ def _check_members(members: list[zipfile.ZipInfo], path: Path) -> None:
 
 
 def _declared_members(path: Path) -> int:
-    """The number of members, modulo 65,536, in the zip's end record, which zipfile does not compare."""
+    """The number of members in the zip's end record, which zipfile does not compare."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - 0x10000 - 22))
         tail = file.read()
