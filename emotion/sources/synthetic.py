@@ -44,7 +44,7 @@ class Source(Params):
     min_intensity: float = Field(ge=0, le=1)  # of an expression, as a fraction of the full one
     noise: float = Field(ge=0, le=0.5)  # the noisiest picture's standard deviation, as a fraction of the grey range
 
-    def dataset(self, input_dir: Path, cache_dir: Path) -> Dataset:  # noqa: ARG002  every source has this call
+    def dataset(self, input_dir: Path, cache_dir: Path) -> Dataset:
         """Return the drawn faces; neither folder is used."""
         keys = {}
         for split, count in (("train", self.train_images), ("test", self.test_images)):
