@@ -19,7 +19,7 @@ from emotion.errors import UserError
 T = TypeVar("T")
 MAX_PIXELS = 100_000_000  # a picture larger than this is refused before it fills the memory
 # Pillow knows 40 formats more, some of which run other programs (EPS): not for files from anywhere.
-_FORMATS = ("JPEG", "MPO", "PNG", "BMP", "DIB", "WEBP", "GIF", "TIFF", "PPM")
+_FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "GIF", "TIFF", "PPM")
 _CHUNK = 16  # pictures that a thread takes at once
 
 # The whole header of a baseline grey JPEG such as FER2013's, up to height, width and the number of colours.

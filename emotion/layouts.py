@@ -57,8 +57,8 @@ def read_zip(path: Path) -> Dataset:
         if not info.is_dir() and not _is_clutter(name := _member_path(info.filename, where=str(path))):
             _put(files, name, info.filename, where=str(path))
     if table := _table_among(files, archive.open, where=str(path)):
-        with _damage_named(archive, table), archive.open(files[table]) as content:
-            return _read_table(content, where=f"{path}:{table}")
+        with _damage_named(archive, table):
+            return _read_table(archive.open(files[table]), where=f"{path}:{table}")
     return _labelled_images(files, partial(_read_member, archive), where=str(path))
 
 
@@ -68,8 +68,7 @@ def read_csv(path: Path) -> Dataset:
     Columns: emotion (0-6), pixels (2,304 numbers 0-255, row-major 48x48; any square size is taken), Usage.
     Source: the "Challenges in Representation Learning" data (https://arxiv.org/abs/1307.0414). Raises DatasetError.
     """
-    with path.open("rb") as table:
-        return _read_table(table, where=str(path))
+    return _read_table(path.open("rb"), where=str(path))
 
 
 def relabel(dataset: Dataset, names: Mapping[str, str | None]) -> Dataset:
@@ -135,9 +134,8 @@ def _table_among(files: Mapping[str, Any], opened: Callable[[Any], IO[bytes]], *
         return None
     fitting = []
     for name in tables:
-        with opened(files[name]) as content:
-            header = _header(csv.reader(_text(content)))
-        fitting += [name] if set(_CSV_COLUMNS) <= set(header) else []
+        with _text(opened(files[name])) as table:
+            fitting += [name] if set(_CSV_COLUMNS) <= set(_header(csv.reader(table))) else []
     if len(fitting) != 1:
         raise DatasetError(f"{where}: {len(fitting)} of the tables {_listed(tables)} are FER2013's; {_EXPECTED}")
     return fitting[0]
@@ -203,6 +201,7 @@ def _listed(names: list[str]) -> str:
 
 
 def _text(content: IO[bytes]) -> io.TextIOWrapper:
+    """Text that closes `content` with itself."""
     return io.TextIOWrapper(content, encoding="utf-8-sig", errors="replace", newline="")
 
 
@@ -213,7 +212,11 @@ def _header(rows: Iterator[list[str]]) -> list[str]:
 
 def _read_table(content: IO[bytes], *, where: str) -> Dataset:
     csv.field_size_limit(_MAX_FIELD)
-    rows = csv.reader(_text(content))
+    with _text(content) as table:
+        return _labelled_rows(csv.reader(table), where=where)
+
+
+def _labelled_rows(rows: Iterator[list[str]], *, where: str) -> Dataset:
     header = _header(rows)
     if missing := sorted(set(_CSV_COLUMNS) - set(header)):
         raise DatasetError(f"{where} lacks the columns {missing}; it has {_listed(header) or 'none'}; {_EXPECTED}")
