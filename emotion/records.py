@@ -65,9 +65,9 @@ def write_records(
     images = 0
     with ExitStack() as shards:
         for images, (image, label_index) in enumerate(faces, start=1):
-            if images % IMAGES_PER_SHARD == 1:
+            if (images - 1) % IMAGES_PER_SHARD == 0:
                 shards.close()
-                name = f"{images // IMAGES_PER_SHARD:05d}.tfrecord"
+                name = f"{(images - 1) // IMAGES_PER_SHARD:05d}.tfrecord"
                 writer = shards.enter_context(tf.io.TFRecordWriter(str(temporary / name)))
             writer.write(_encode(image, label_index))
     about = RecordsAbout(images, size_px, channels, labels)
