@@ -5,6 +5,7 @@ import difflib
 import importlib
 import inspect
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,7 +68,17 @@ class Choice(NamedTuple):
         return Later(f"{self.key.rpartition('.')[0]}.{name}", f"{self.package}.{name}", self.attribute)
 
 
-Reading = Section | Values | Later | Choice
+class Shown(NamedTuple):
+    """Values as they are written, for showing only: the stages that use them validate them."""
+
+    keys: tuple[str, ...]  # dotted; `data.${data.source}` is the chosen block
+
+    def filled(self, document: Mapping[str, Any]) -> list[str]:
+        """The keys, each `${...}` replaced by the value it names."""
+        return [re.sub(r"\$\{([^}]+)\}", lambda found: str(value_at(document, found[1])), key) for key in self.keys]
+
+
+Reading = Section | Values | Later | Choice | Shown
 Reads = Mapping[str, Reading]  # argument of the stage -> where it is read from
 
 
@@ -128,6 +139,8 @@ def resolve(document: Mapping[str, Any], reading: Reading) -> Any:
             return resolve(document, reading.block(name))
         case Later(key):
             return Block(reading, value_at(document, key))
+        case Shown():
+            return {key: value_at(document, key) for key in reading.filled(document)}
 
 
 def value_at(document: Mapping[str, Any], key: str) -> Any:

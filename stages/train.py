@@ -32,7 +32,7 @@ def train(
     augment: Block,
 ) -> None:
     """Train the member whose seed is `member` on the records `train`, choosing on `val`, and save it as `model`."""
-    pin(recipe, seed=member)
+    pin(recipe, seed=member, devices=recipe.devices)
     from emotion import training  # the backend and its pins are set; now Keras may be imported
     from emotion.model_file import ModelAbout, save_model
     from emotion.pretrained import checked_file, start_from
