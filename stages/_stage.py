@@ -199,6 +199,8 @@ def _problem(details: ErrorDetails, key: str, params_class: type[Params]) -> str
         return f"{full_key}: unknown{did_you_mean(str(details['loc'][-1]), _keys_at(params_class, details['loc']))}"
     if details["type"] == "missing":
         return f"{full_key}: missing; add it"
+    if isinstance(details["input"], Mapping):  # a rule between several keys: the message names them
+        return f"{full_key}: {details['msg'].removeprefix('Value error, ')}"
     quotable = details["type"] == "string_type" and isinstance(details["input"], int | float)
     quote = f"; quote it: '{details['input']}'" if quotable else ""
     return f"{full_key}: {details['input']!r}: {details['msg'].removeprefix('Value error, ')}{quote}"
