@@ -58,7 +58,11 @@ def test_summary_counts_images_per_split_and_label(tmp_path: Path) -> None:
 
 def test_digest_is_of_sorted_names_and_contents(tmp_path: Path) -> None:
     by_hand = hashlib.sha256()
-    for name, content in (("test/sad/1.png", b"third"), ("train/happy/a.jpg", b"first"), ("train/happy/b.jpg", b"second")):
+    for name, content in (
+        ("test/sad/1.png", b"third"),
+        ("train/happy/a.jpg", b"first"),
+        ("train/happy/b.jpg", b"second"),
+    ):
         by_hand.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
     assert write_archive(Dataset(FILES, bytes), tmp_path / "faces.zip").digest == by_hand.hexdigest()
 
@@ -76,7 +80,9 @@ def test_digest_changes_with_any_name_or_byte(tmp_path: Path, changed: dict[str,
     assert write_archive(Dataset(changed, bytes), tmp_path / "faces.zip").digest != digest
 
 
-@given(files=st.dictionaries(st.tuples(st.sampled_from(("train", "val", "test")), names, names), st.binary(max_size=20)))
+@given(
+    files=st.dictionaries(st.tuples(st.sampled_from(("train", "val", "test")), names, names), st.binary(max_size=20))
+)
 def test_archive_gives_back_any_names_and_bytes(tmp_path_factory: pytest.TempPathFactory, files: dict) -> None:
     path = tmp_path_factory.mktemp("any") / "faces.zip"
     dataset = Dataset({"/".join(parts): content for parts, content in files.items()}, bytes)

@@ -1,6 +1,5 @@
 """Copies of a picture: the same pixels, or nearly."""
 
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

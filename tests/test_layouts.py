@@ -265,7 +265,9 @@ def test_a_table_of_something_else_is_listed(read: Read) -> None:
 
 # --- labels -----------------------------------------------------------------------------------------------------------
 
-FACES = Dataset(files("train/1/x.jpg", "train/2/x.jpg", "train/2/y.jpg", "test/1/x.jpg", "test/3/PublicTest_9.jpg"), bytes)
+FACES = Dataset(
+    files("train/1/x.jpg", "train/2/x.jpg", "train/2/y.jpg", "test/1/x.jpg", "test/3/PublicTest_9.jpg"), bytes
+)
 
 
 def test_labels_are_left_alone_without_names() -> None:
@@ -304,7 +306,9 @@ def test_names_that_would_collide_stop_the_merge() -> None:
 
 
 def test_unknown_labels_and_an_empty_result_are_refused() -> None:
-    with pytest.raises(DatasetError, match=r"data\.labels names \['9'\], but the dataset's labels are \['1', '2', '3'\]"):
+    with pytest.raises(
+        DatasetError, match=r"data\.labels names \['9'\], but the dataset's labels are \['1', '2', '3'\]"
+    ):
         relabel(FACES, {"1": "x", "9": "y"})
     with pytest.raises(DatasetError, match="drops every label"):
         relabel(FACES, dict.fromkeys("123"))

@@ -45,7 +45,9 @@ def test_a_csv_is_read(input_dir: Path) -> None:
 )
 def test_none_and_several_candidates_are_listed(input_dir: Path, entries: tuple[str, ...], found: str) -> None:
     write_folder(input_dir, dict.fromkeys(entries, b""))
-    with pytest.raises(DatasetError, match=rf"exactly one zip, one folder or one CSV; found {found}\. Put the data set"):
+    with pytest.raises(
+        DatasetError, match=rf"exactly one zip, one folder or one CSV; found {found}\. Put the data set"
+    ):
         keys(input_dir)
 
 

@@ -21,7 +21,9 @@ def test_single_pictures_meet_each_labels_count_exactly(labels: list[str], fract
 
 
 @given(pictures=grouped, fraction=fractions, seed=st.integers(0, 99))
-def test_groups_stay_whole_and_no_label_is_overfilled(pictures: list[tuple[str, int]], fraction: float, seed: int) -> None:
+def test_groups_stay_whole_and_no_label_is_overfilled(
+    pictures: list[tuple[str, int]], fraction: float, seed: int
+) -> None:
     labels, groups = [label for label, _ in pictures], [group for _, group in pictures]
     chosen = stratified_split(labels, groups, fraction=fraction, seed=seed)
     taken = {group for group, is_taken in zip(groups, chosen, strict=True) if is_taken}
