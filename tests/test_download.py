@@ -13,7 +13,9 @@ from stages.download import READS, DataParams, download
 from tests.pictures import numbered, write_zip
 
 
-def run(folder: Path, labels: dict[str, str | None] | None = None, source: str = "local", **block: Any) -> dict[str, Any]:
+def run(
+    folder: Path, labels: dict[str, str | None] | None = None, source: str = "local", **block: Any
+) -> dict[str, Any]:
     """Run the stage on `folder/local`, and give back its report."""
     chosen = resolve({"data": {"source": source, source: block}}, READS["source"])
     params = DataParams(labels=labels or {})

@@ -58,7 +58,9 @@ def test_arguments_come_from_the_command_line_and_parameters_from_the_file(monke
     assert kept == {"index_dir": Path("some/where"), "member": 7, "params": Knobs.model_validate(GOOD)}
 
 
-def test_a_missing_path_ends_with_the_usage(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_path_ends_with_the_usage(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit, match="2"):
         call(monkeypatch, YAML, "--member", "7")
     assert "usage: python -m stages.stage" in capsys.readouterr().err
