@@ -5,17 +5,17 @@ import io
 import math
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import keras
 import numpy as np
 from tqdm import tqdm
 
-from emotion.batch_norm import FusedBatchNormalization
+from emotion.batch_norm import FusedBatchNormalization, SynchronizedBatchNormalization
 from emotion.batches import Augment, class_weights, evaluation_batches, steps_per_epoch, training_batches
 from emotion.errors import UserError
 from emotion.recipe import Recipe
@@ -36,6 +36,32 @@ class Network(Protocol):
 
 
 @dataclass(frozen=True)
+class Phase:
+    """A stretch of a training in which the same layers learn; it has an optimizer and a schedule of its own.
+
+    Attributes:
+        epochs: how many, >= 1.
+        learning_rate: the peak of its schedule.
+        frozen: names of the layers that do not learn; a frozen batch-norm layer keeps its statistics as well.
+    """
+
+    epochs: int
+    learning_rate: float
+    frozen: frozenset[str] = frozenset()
+
+
+@runtime_checkable
+class FineTuned(Protocol):
+    """What a file of emotion/networks offers besides when its network begins with weights learnt elsewhere."""
+
+    def load_pretrained(self, model: keras.Model) -> None:
+        """Put the weights in place. Raises UserError when they cannot be had."""
+
+    def phases(self, model: keras.Model, recipe: Recipe) -> list[Phase]:
+        """Say what learns when; the phases' epochs add up to `recipe.epochs`. Raises UserError."""
+
+
+@dataclass(frozen=True)
 class Trained:
     """What a training came to.
 
@@ -50,12 +76,20 @@ class Trained:
     history: list[dict[str, float]]
 
 
-def build_model(network: Network, shape: Sequence[int], label_count: int, *, for_training: bool) -> keras.Model:
+def build_model(
+    network: Network,
+    shape: Sequence[int],
+    label_count: int,
+    *,
+    for_training: bool,
+    devices: int = 1,
+    scope: Callable[[], AbstractContextManager[Any]] = nullcontext,
+) -> keras.Model:
     """Build pixels -> logits. For training: the global precision and fused batch-norm; else stock and float32."""
-    keras.backend.clear_session(free_memory=False)  # layers are numbered from the start, so names repeat
-    batch_norm = FusedBatchNormalization if for_training else keras.layers.BatchNormalization
+    _number_layers_anew()
+    batch_norm = _training_batch_norm(devices) if for_training else keras.layers.BatchNormalization
     policy = keras.config.dtype_policy() if for_training else keras.DTypePolicy("float32")
-    with _policy(policy):
+    with scope(), _policy(policy):
         pixels = keras.Input(tuple(shape), name="pixels", dtype="float32")
         return keras.Model(
             pixels, network.logits(pixels, label_count=label_count, batch_norm=batch_norm), name="logits"
@@ -108,6 +142,7 @@ def train_network(
     seed: int,
     state_file: StateFile,
     history_path: Path,
+    start: Callable[[keras.Model], None] | None = None,
 ) -> Trained:
     """Train a network, going on from the state file where there is one; call it after `runtime.pin`.
 
@@ -117,30 +152,43 @@ def train_network(
         augment: (uint8 [batch, size, size, channels], seed int64 [2]) -> float32 of the same shape.
         state_file: held by this process.
         history_path: CSV rewritten after each epoch.
+        start: changes the weights of the new model, before the first epoch and after the network's own pretrained ones.
 
     Raises UserError: loss not a number, out of memory, or a recipe that needs a validation set where there is none.
     """
     _check_validation(recipe, val)
     steps = steps_per_epoch(len(train.images), recipe.batch_size)
-    model = build_model(network, train.images.shape[1:], label_count, for_training=True)
-    model.compile(
-        make_optimizer(recipe, steps),
-        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
-        metrics=["accuracy"],
-        jit_compile=recipe.backend == "jax" or _has_gpu(),  # XLA is 3.6 times slower than oneDNN on a CPU
+    on_devices = _devices_scope(recipe)
+    model = build_model(
+        network, train.images.shape[1:], label_count, for_training=True, devices=recipe.devices, scope=on_devices
     )
-    model.optimizer.build(model.trainable_variables)
     keeper = KeepWeights(keep=recipe.keep, averaged=recipe.ema_decay > 0, ema_decay=recipe.ema_decay)
-    watchers = _watchers(recipe)
-    session = Session(state_file, history_path, keeper, watchers)
-    first_epoch = session.restore(model)
-    if first_epoch < recipe.epochs and not session.stopped:
+    session = Session(state_file, history_path, keeper)
+    phases = (
+        network.phases(model, recipe)
+        if isinstance(network, FineTuned)
+        else [Phase(recipe.epochs, recipe.learning_rate)]
+    )
+    if not session.history:
+        if isinstance(network, FineTuned):
+            network.load_pretrained(model)
+        if start:
+            start(model)
+    last_epoch = 0
+    for phase in phases:
+        begins, last_epoch = last_epoch, last_epoch + phase.epochs
+        if session.stopped or len(session.history) >= last_epoch:
+            continue
+        with on_devices():
+            _compile(model, phase, recipe, steps)
+        watchers = _watchers(recipe, is_last=last_epoch == recipe.epochs)
+        first_epoch = session.enter(model, begins, watchers)
         batches = training_batches(
             train,
             label_count=label_count,
             batch_size=min(recipe.batch_size, len(train.images)),
             first_epoch=first_epoch,
-            epochs=recipe.epochs,
+            epochs=last_epoch,
             seed=seed,
             augment=augment,
         )
@@ -151,7 +199,7 @@ def train_network(
                 batches,
                 validation_data=held_out if len(val.images) else None,
                 initial_epoch=first_epoch,
-                epochs=recipe.epochs,
+                epochs=last_epoch,
                 steps_per_epoch=steps,
                 class_weight=weights,
                 shuffle=False,
@@ -195,6 +243,7 @@ class KeepWeights(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         """Average the batch-norm statistics, every few steps."""
         if self.averaged and batch % _STATISTICS_EVERY == 0:
+            _synchronize(self.model)
             now = _statistics(self.model)
             rate = np.float32(self.decay)
             old = self.statistics or now
@@ -228,7 +277,9 @@ class KeepWeights(keras.callbacks.Callback):
         model = self.model
         self._raw = [np.array(weight) for weight in model.get_weights()]
         model.optimizer.finalize_variable_values(model.trainable_variables)
-        for variable, value in zip(model.non_trainable_weights, self.statistics, strict=True):
+        if keras.backend.backend() == "jax":  # which gives the model the optimizer's own arrays, and later deletes them
+            model.set_weights([np.array(weight) for weight in model.get_weights()])
+        for variable, value in zip(_moving(model), self.statistics, strict=True):
             variable.assign(value)
 
     def _swap_out(self) -> None:
@@ -278,16 +329,16 @@ class Session(keras.callbacks.Callback):
     `on_train_begin`, which forgets, has run before this one's, which remembers.
     """
 
-    def __init__(
-        self, state_file: StateFile, history_path: Path, keeper: KeepWeights, watchers: list[keras.callbacks.Callback]
-    ) -> None:
+    def __init__(self, state_file: StateFile, history_path: Path, keeper: KeepWeights) -> None:
         super().__init__()
         self.history: list[dict[str, float]] = []
         self.stopped = False
         self._file, self._history_path = state_file, history_path
-        self._keeper, self._watchers = keeper, watchers
+        self._keeper = keeper
+        self._watchers: list[keras.callbacks.Callback] = []
         self._watcher_facts: list[dict[str, Any]] = []
         self._began = 0.0
+        self._restore()
 
     @property
     def kept_weights(self) -> list[np.ndarray]:
@@ -299,22 +350,35 @@ class Session(keras.callbacks.Callback):
         """The epoch they are from, counted from 1."""
         return self._keeper.kept_epoch
 
-    def restore(self, model: keras.Model) -> int:
-        """Put the saved state in place, if there is one; returns the epoch to go on with, counted from 0."""
+    def _restore(self) -> None:
+        """Take from the saved state, if there is one, all that needs no model."""
         state = self._file.load()
         if state is None:
-            return 0
-        for name, variable in _variables(model).items():
-            variable.assign(state.arrays[name])
-        self._keeper.statistics = _numbered(state.arrays, "statistics")
+            return
         self._keeper.kept = _numbered(state.arrays, "kept")
         self._keeper.kept_epoch = state.facts["kept_epoch"]
         self._keeper.best_accuracy = state.facts["best_accuracy"]
-        self._watcher_facts = state.facts["watchers"]
         self.history, self.stopped = state.facts["history"], state.facts["stopped"]
         self._write_history()
         if not self.stopped:
             print(f"going on after epoch {len(self.history)}, saved in {self._file.path}", flush=True)
+
+    def enter(self, model: keras.Model, first_epoch: int, watchers: list[keras.callbacks.Callback]) -> int:
+        """Begin the phase whose first epoch is `first_epoch`, or go on in it; both count from 0.
+
+        A new phase takes the weights as the last one saved them, and nothing of its optimizer, so that it begins the same
+        whether the run was interrupted or not. Returns the epoch to go on with.
+        """
+        self._watchers, self._watcher_facts = watchers, []
+        state = self._file.load() if self.history else None
+        if state is None:
+            return first_epoch
+        goes_on = len(self.history) > first_epoch
+        for name, variable in _variables(model).items():
+            if goes_on or name.startswith("model/"):
+                variable.assign(state.arrays[name])
+        self._keeper.statistics = _numbered(state.arrays, "statistics") if goes_on else []
+        self._watcher_facts = state.facts["watchers"] if goes_on else []
         return len(self.history)
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
@@ -381,7 +445,35 @@ def _check_validation(recipe: Recipe, val: Faces) -> None:
         )
 
 
-def _watchers(recipe: Recipe) -> list[keras.callbacks.Callback]:
+def _devices_scope(recipe: Recipe) -> Callable[[], AbstractContextManager[Any]]:
+    """What to build and compile a model within, so that `train.devices` devices share each batch."""
+    if recipe.devices == 1 or recipe.backend != "tensorflow":
+        return nullcontext
+    import tensorflow as tf
+
+    kind = "GPU" if _has_gpu() else "CPU"
+    return tf.distribute.MirroredStrategy([f"{kind}:{number}" for number in range(recipe.devices)]).scope
+
+
+def _training_batch_norm(devices: int) -> type[keras.layers.BatchNormalization]:
+    """The statistics are those of the whole batch, however many devices share it."""
+    return FusedBatchNormalization if devices == 1 else SynchronizedBatchNormalization
+
+
+def _compile(model: keras.Model, phase: Phase, recipe: Recipe, steps: int) -> None:
+    for layer in model.layers:
+        layer.trainable = layer.name not in phase.frozen
+    recipe = recipe.model_copy(update={"epochs": phase.epochs, "learning_rate": phase.learning_rate})
+    model.compile(
+        make_optimizer(recipe, steps),
+        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
+        metrics=["accuracy"],
+        jit_compile=recipe.backend == "jax" or _has_gpu(),  # XLA is 3.6 times slower than oneDNN on a CPU
+    )
+    model.optimizer.build(model.trainable_variables)
+
+
+def _watchers(recipe: Recipe, *, is_last: bool) -> list[keras.callbacks.Callback]:
     watchers: list[keras.callbacks.Callback] = []
     if recipe.schedule == "plateau":
         watchers.append(
@@ -389,7 +481,7 @@ def _watchers(recipe: Recipe) -> list[keras.callbacks.Callback]:
                 monitor="val_loss", patience=recipe.plateau_patience, factor=recipe.plateau_factor
             )
         )
-    if recipe.early_stopping_patience:
+    if recipe.early_stopping_patience and is_last:
         watchers.append(keras.callbacks.EarlyStopping(monitor="val_loss", patience=recipe.early_stopping_patience))
     return watchers
 
@@ -400,8 +492,19 @@ def _variables(model: keras.Model) -> dict[str, Any]:
     return named | {f"optimizer/{number:04d}": variable for number, variable in enumerate(model.optimizer.variables)}
 
 
+def _moving(model: keras.Model) -> list[Any]:
+    """The statistics that move while the model trains: those of the layers that are not frozen."""
+    return [weight for layer in model.layers if layer.trainable for weight in layer.non_trainable_weights]
+
+
 def _statistics(model: keras.Model) -> list[np.ndarray]:
-    return [np.array(variable, np.float32) for variable in model.non_trainable_weights]
+    return [np.array(variable, np.float32) for variable in _moving(model)]
+
+
+def _synchronize(model: keras.Model) -> None:
+    """Within an epoch the JAX backend keeps the weights to itself."""
+    if keras.backend.backend() == "jax":
+        model.jax_state_sync()
 
 
 def _numbered(arrays: Mapping[str, np.ndarray], kind: str) -> list[np.ndarray]:
@@ -423,6 +526,13 @@ def _has_gpu() -> bool:
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _number_layers_anew() -> None:
+    """Let layer names repeat from one model to the next, and keep the precision, which clear_session would forget."""
+    policy = keras.config.dtype_policy()
+    keras.utils.clear_session(free_memory=False)
+    keras.config.set_dtype_policy(policy)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 
 from emotion.errors import UserError
 from emotion.quiet import import_tensorflow
-from stages._stage import PARAMS_FILE, Choice, Later, Reading, Values, did_you_mean, read_params, resolve
+from stages._stage import PARAMS_FILE, Choice, Later, Reading, Shown, Values, did_you_mean, read_params, resolve
 
 HEADING = "params.yaml:"
 
@@ -71,6 +71,8 @@ def unknown_keys(document: Mapping[str, Any], known: Mapping[str, Any], *, prefi
 def _keys(reading: Reading) -> list[str]:
     if isinstance(reading, Values):
         return reading.dotted_keys()
+    if isinstance(reading, Shown):
+        return []  # showing a key makes it no parameter: some other stage must read it
     return [reading.key]
 
 

@@ -5,6 +5,7 @@ import difflib
 import importlib
 import inspect
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from ruamel.yaml.error import YAMLError
 
 from emotion.errors import UserError
 from emotion.params import Params
+from stages._environment import warn_if_unlocked
 
 P = TypeVar("P", bound=Params)
 PARAMS_FILE = Path("params.yaml")
@@ -66,7 +68,17 @@ class Choice(NamedTuple):
         return Later(f"{self.key.rpartition('.')[0]}.{name}", f"{self.package}.{name}", self.attribute)
 
 
-Reading = Section | Values | Later | Choice
+class Shown(NamedTuple):
+    """Values as they are written, for showing only: the stages that use them validate them."""
+
+    keys: tuple[str, ...]  # dotted; `data.${data.source}` is the chosen block
+
+    def filled(self, document: Mapping[str, Any]) -> list[str]:
+        """The keys, each `${...}` replaced by the value it names."""
+        return [re.sub(r"\$\{([^}]+)\}", lambda found: str(value_at(document, found[1])), key) for key in self.keys]
+
+
+Reading = Section | Values | Later | Choice | Shown
 Reads = Mapping[str, Reading]  # argument of the stage -> where it is read from
 
 
@@ -90,6 +102,7 @@ def run_stage(stage: Callable[..., None], reads: Reads) -> None:
     """
     try:
         arguments = _command_line(stage, skip=reads)
+        warn_if_unlocked()
         document = read_params(PARAMS_FILE)
         stage(**arguments, **{name: resolve(document, reading) for name, reading in reads.items()})
     except UserError as error:
@@ -126,6 +139,8 @@ def resolve(document: Mapping[str, Any], reading: Reading) -> Any:
             return resolve(document, reading.block(name))
         case Later(key):
             return Block(reading, value_at(document, key))
+        case Shown():
+            return {key: value_at(document, key) for key in reading.filled(document)}
 
 
 def value_at(document: Mapping[str, Any], key: str) -> Any:
@@ -184,6 +199,8 @@ def _problem(details: ErrorDetails, key: str, params_class: type[Params]) -> str
         return f"{full_key}: unknown{did_you_mean(str(details['loc'][-1]), _keys_at(params_class, details['loc']))}"
     if details["type"] == "missing":
         return f"{full_key}: missing; add it"
+    if isinstance(details["input"], Mapping):  # a rule between several keys: the message names them
+        return f"{full_key}: {details['msg'].removeprefix('Value error, ')}"
     quotable = details["type"] == "string_type" and isinstance(details["input"], int | float)
     quote = f"; quote it: '{details['input']}'" if quotable else ""
     return f"{full_key}: {details['input']!r}: {details['msg'].removeprefix('Value error, ')}{quote}"

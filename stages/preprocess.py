@@ -38,6 +38,8 @@ def preprocess(archive: Path, index: Path, records: Path, report: Path, params: 
     labels = list(table.sort_values("label_index")["label"].unique())
     about = write_records(faces, records, labels=labels, size_px=params.size_px, channels=params.channels)
     _check_bad(bad, len(table), index, params.max_bad_fraction)
+    if bad:
+        write_json(records / "skipped.json", bad)  # so that the index's rows can be matched with the records
     write_json(report, {"images": about.images, "skipped": len(bad)})
 
 
