@@ -70,5 +70,5 @@ def test_the_command_exits_with_one_message(tmp_path: Path, monkeypatch: pytest.
     assert heading == "params.yaml:"
     assert [line.split(":")[0] for line in lines] == ["  split.val_fraction", "  extra"]
     Path("params.yaml").unlink()
-    with pytest.raises(SystemExit, match="params.yaml is missing"):
+    with pytest.raises(SystemExit, match=r"params.yaml is missing"):
         _check.main()

@@ -75,7 +75,7 @@ def test_one_label_alone_is_refused(folder: Path) -> None:
 
 def test_a_broken_data_set_leaves_neither_archive_nor_report(folder: Path) -> None:
     (folder / "local" / "second.zip").write_bytes(b"")
-    with pytest.raises(DatasetError, match="found second.zip, set.zip"):
+    with pytest.raises(DatasetError, match=r"found second.zip, set.zip"):
         run(folder)
     assert sorted(path.name for path in folder.iterdir()) == ["local", "tiny.zip"] or not (folder / "raw").exists()
 

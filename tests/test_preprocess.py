@@ -23,7 +23,7 @@ def run(files: dict[str, bytes], folder: Path, index: str | None = None, **chang
     """Preprocess the files that `index` names (all, in reverse order, if it names none) to `folder/records/train`."""
     write_archive(Dataset(files, bytes), folder / "faces.zip")
     labels = sorted({path.split("/")[1] for path in files})
-    rows = (f"{path},{(label := path.split('/')[1])},{labels.index(label)},\n" for path in reversed(sorted(files)))
+    rows = (f"{path},{(label := path.split('/')[1])},{labels.index(label)},\n" for path in sorted(files, reverse=True))
     (folder / "train.csv").write_text(HEADER + "".join(rows) if index is None else index)
     params = PreprocessParams.model_validate({**VALUES, **changes})
     preprocess(folder / "faces.zip", folder / "train.csv", folder / "records" / "train", folder / "train.json", params)
@@ -45,7 +45,7 @@ def test_each_face_of_the_index_is_decoded_in_its_order(tmp_path: Path, changes:
     assert report == {"images": 41, "skipped": 0}
     assert loaded.about.labels == ["a", "b"]
     assert loaded.label_indexes.tolist() == [1] * 21 + [0] * 20
-    for image, path in zip(loaded.images, reversed(sorted(files)), strict=True):
+    for image, path in zip(loaded.images, sorted(files, reverse=True), strict=True):
         assert np.array_equal(image, decode_face(files[path], **expected))
 
 
@@ -93,7 +93,7 @@ def test_bad_images_within_the_limit_are_skipped_and_counted(tmp_path: Path) -> 
     report = run(files, tmp_path, max_bad_fraction=3 / 23)
     assert report == {"images": 20, "skipped": 3}
     loaded = load(tmp_path)
-    good = [path for path in reversed(sorted(files)) if path not in BAD]
+    good = [path for path in sorted(files, reverse=True) if path not in BAD]
     assert loaded.label_indexes.tolist() == [int("/b/" in path) for path in good]
     assert np.array_equal(loaded.images[-1], decode_face(files[good[-1]], size_px=16, channels=1))
 

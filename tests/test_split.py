@@ -269,7 +269,7 @@ def test_no_copy_crosses_whatever_the_seed(
 
 
 def with_test_copies() -> dict[str, bytes]:
-    """Four groups of copies: 0 exact over the test's edge, 1 near, 2 exact in train under two labels, 3 two near in test."""
+    """Copies: 0 exact across train and test, 1 near, 2 exact within train under two labels, 3 near within test."""
     jpeg = {seed: encoded(smooth(seed), "jpeg", quality=70) for seed in (1, 3)}
     return numbered("train/a", "train/b", images=10) | {
         "train/a/0.bmp": encoded(smooth(0), "bmp"),
@@ -349,7 +349,9 @@ def test_dropping_the_last_training_image_of_a_label_is_refused(tmp_path: Path) 
 
 def test_broken_and_blank_pictures_are_split_like_others(tmp_path: Path) -> None:
     files = numbered("train/a", "train/b", "test/a", images=5) | {
-        "train/a/broken.jpg": b"", "train/b/text.png": b"text", "train/b/blank.png": encoded(np.zeros((48, 48), np.uint8)),
+        "train/a/broken.jpg": b"",
+        "train/b/text.png": b"text",
+        "train/b/blank.png": encoded(np.zeros((48, 48), np.uint8)),
         "test/a/grey.png": encoded(np.full((48, 48), 9, np.uint8)), "test/a/broken.jpg": b"",
     }  # fmt: skip
     outcome = run_on(files, tmp_path)
