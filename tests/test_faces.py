@@ -58,7 +58,7 @@ def test_grey_jpeg_gives_the_pixels_that_pillow_gives(seed: int, height: int, wi
         encoded(COLOUR, "jpeg"),
         encoded(GREY, "jpeg", progressive=True),
         encoded(GREY, "jpeg")[:-1],
-        encoded(GREY, "jpeg", exif=Image.Exif()),
+        encoded(GREY, "jpeg").replace(b"\xff\xc4", b"\xff\xe1\0\x08Exif\0\0\xff\xc4", 1),
         encoded(GREY, "png"),
         b"",
     ],

@@ -54,11 +54,10 @@ def test_only_what_the_index_names_is_taken(tmp_path: Path) -> None:
     assert load(tmp_path).label_indexes.tolist() == [1, 0]
 
 
-def test_labels_that_look_like_numbers_or_like_nothing_stay_text(tmp_path: Path) -> None:
-    files = {f"train/{label}/1.png": encoded(noise(1)) for label in ("007", "NA", "1e3")}
-    index = HEADER + "train/007/1.png,007,0,\ntrain/1e3/1.png,1e3,1,\ntrain/NA/1.png,NA,2,\n"
-    run(files, tmp_path, index)
-    assert load(tmp_path).about.labels == ["007", "1e3", "NA"]
+@pytest.mark.parametrize("labels", [("007", "10"), ("NA", "null"), ("1e3", "2.50")])
+def test_labels_that_look_like_numbers_or_like_nothing_stay_text(tmp_path: Path, labels: tuple[str, str]) -> None:
+    run({f"train/{label}/1.png": encoded(noise(1)) for label in labels}, tmp_path)
+    assert load(tmp_path).about.labels == list(labels)
 
 
 def test_an_empty_index_gives_empty_records(tmp_path: Path) -> None:
