@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,9 +30,9 @@ def encoded(picture: np.ndarray, kind: str = "png", **options: object) -> bytes:
 
 
 def numbered(*folders: str, images: int = 4) -> dict[str, bytes]:
-    """`images` different pictures in each folder: path -> bytes."""
+    """`images` pictures in each folder, each path's its own: path -> bytes."""
     paths = [f"{folder}/{number}.png" for folder in folders for number in range(images)]
-    return {path: encoded(noise(seed)) for seed, path in enumerate(paths)}
+    return {path: encoded(noise(zlib.crc32(path.encode()))) for path in paths}
 
 
 def write_zip(path: Path, files: Mapping[str, bytes]) -> Path:

@@ -82,6 +82,14 @@ def test_blank_and_broken_pictures_are_nobodys_near_copy() -> None:
     assert near(*blanks, b"broken", b"", max_hash_distance=64, min_correlation=0.01) == []
 
 
+def test_blank_pictures_are_not_compared_for_they_all_hash_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[int] = []
+    empty = np.empty(0, np.int64)
+    monkeypatch.setattr(duplicates, "_close_hashes", lambda hashes, _: (compared.append(len(hashes)), empty, empty)[1:])
+    assert near(*[encoded(BLANK)] * 5, encoded(smooth(1)), encoded(smooth(2))) == []
+    assert compared == [2]
+
+
 def test_thresholds_are_inclusive_and_count() -> None:
     pictures = [encoded(smooth(5)), encoded(smooth(5), "jpeg", quality=30)]
     (pair,) = near(*pictures)

@@ -112,7 +112,7 @@ def test_a_folder_reached_by_a_link_is_refused_because_dvc_would_not_see_a_chang
     write_folder(tmp_path / "elsewhere", files("happy/1.jpg"))
     write_folder(tmp_path / "set", files("test/happy/2.jpg"))
     (tmp_path / "set" / "train").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(DatasetError, match="set/train: a link to a folder.*DVC does not look into linked folders"):
+    with pytest.raises(DatasetError, match=r"set/train: a link to a folder.*DVC does not look into linked folders"):
         read_folder(tmp_path / "set")
 
 
@@ -150,7 +150,7 @@ def test_a_member_that_occurs_twice_is_named(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
         archive.writestr("train/happy/1.jpg", b"one")
         archive.writestr("train/happy/1.jpg", b"two")
-    with pytest.raises(DatasetError, match="two files claim train/happy/1.jpg"):
+    with pytest.raises(DatasetError, match=r"two files claim train/happy/1.jpg"):
         read_zip(tmp_path / "set.zip")
 
 
@@ -301,7 +301,7 @@ def test_a_label_can_be_merged_into_one_that_stays() -> None:
 
 def test_names_that_would_collide_stop_the_merge() -> None:
     faces = Dataset(files("train/a_b/1.jpg", "train/b/1_a.jpg"), bytes)
-    with pytest.raises(DatasetError, match="two files claim train/c/1_a_b.jpg"):
+    with pytest.raises(DatasetError, match=r"two files claim train/c/1_a_b.jpg"):
         relabel(faces, {"a_b": "c", "b": "c"})
 
 
