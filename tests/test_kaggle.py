@@ -167,7 +167,10 @@ class Project:
     def run(self, stand_in: StandIn | None, **more: Any) -> tuple[int, str]:
         """Run the stage to its end; returns its exit code and what it printed."""
         with self.start(stand_in, **more) as process:
-            output, _ = process.communicate(timeout=120)
+            try:
+                output, _ = process.communicate(timeout=60)
+            finally:
+                process.kill()  # it has ended, unless it hangs
         self.check_secrets(output, stand_in)
         assert "Traceback" not in output, output
         return process.returncode, output
@@ -311,7 +314,7 @@ FAULTS = [
     ),
     Fault(
         "401",
-        r"do not sign in \(HTTP 401\).*no credentials(?s:.*)settings/api(?s:.*)data.source to synthetic",
+        r"without signing in \(HTTP 401\).*no credentials(?s:.*)settings/api(?s:.*)data.source to synthetic",
         anonymous=False,
     ),
     Fault("403", r"HTTP 403.*terms are not accepted.*kaggle.com/datasets/ada/faces", refusals=refused(Refusal(403))),
