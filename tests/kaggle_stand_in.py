@@ -56,6 +56,7 @@ class Delivery:
     cut_after: int | None = None  # bytes of a body, then the connection breaks
     hold_after: int | None = None  # bytes of a body, then it waits for StandIn.release
     expires_after: int | None = None  # requests, then the address has expired
+    hangs_up_after: int | None = None  # requests, then none is answered any more
     drip_s: float | None = None  # an endless body without a length: one byte in each so many seconds
     location: str | None = None  # where the API redirects to, instead of the storage
 
@@ -135,13 +136,16 @@ class StandIn:
         name = f"{request['datasetSlug']}/{request.get('datasetVersionNumber', self.version)}.zip"
         return delivery.location or f"http://{STORAGE}/{name}?address={number}&X-Goog-Signature={SIGNATURE}"
 
-    def delivery(self, address: int) -> Delivery:
-        """How the address is served at this request."""
+    def delivery(self, address: int) -> Delivery | None:
+        """How the address is served at this request; None is no answer."""
         with self._lock:
             delivery = self._addresses[address]
             asked = sum(f"address={address}&" in seen.path for seen in self.seen)
-        expired = delivery.expires_after is not None and asked > delivery.expires_after
-        return EXPIRED if expired else delivery
+        if delivery.expires_after is not None and asked > delivery.expires_after:
+            return EXPIRED
+        if delivery.hangs_up_after is not None and asked > delivery.hangs_up_after:
+            return None
+        return delivery
 
 
 EXPIRED = Delivery(status=400, content=b"<Error><Code>ExpiredToken</Code></Error>", content_type="application/xml")
@@ -190,8 +194,10 @@ class _Handler(BaseHTTPRequestHandler):
         address = parse_qs(urlsplit(self.path).query).get("address")
         if not address:
             self._send(404, b"no such object")
+        elif delivery := self.server.stand_in.delivery(int(address[0])):
+            self._deliver(delivery)
         else:
-            self._deliver(self.server.stand_in.delivery(int(address[0])))
+            self.close_connection = True
 
     def log_message(self, format: str, *args: Any) -> None:
         """Stay silent."""
@@ -201,6 +207,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.stand_in.seen.append(Seen(self.command, host, self.path, dict(self.headers)))
 
     def _may_ask(self) -> bool:
+        if self.path.endswith("/GenerateAccessToken"):
+            return True  # which is how an OAuth login begins
         authorization = self.headers.get("Authorization")
         return authorization in (BEARER, BASIC) or (authorization is None and self.server.stand_in.anonymous)
 

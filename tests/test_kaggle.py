@@ -20,6 +20,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from itertools import repeat
 from pathlib import Path
@@ -93,7 +94,7 @@ def flipped(content: bytes, position: int, mask: int = 0xFF) -> bytes:
     return content[:position] + bytes([content[position] ^ mask]) + content[position + 1 :]
 
 
-FACES = faces_zip()
+FACES, OTHER_FACES = faces_zip(), faces_zip(seed=1)
 HALF = len(FACES) // 2
 ETAG = '"the etag of the real zip"'
 
@@ -167,7 +168,10 @@ class Project:
     def run(self, stand_in: StandIn | None, **more: Any) -> tuple[int, str]:
         """Run the stage to its end; returns its exit code and what it printed."""
         with self.start(stand_in, **more) as process:
-            output, _ = process.communicate(timeout=120)
+            try:
+                output, _ = process.communicate(timeout=60)
+            finally:
+                process.kill()  # it has ended, unless it hangs
         self.check_secrets(output, stand_in)
         assert "Traceback" not in output, output
         return process.returncode, output
@@ -280,6 +284,11 @@ FAULTS = [
         deliveries=always(Delivery(expires_after=1)),
     ),
     Fault(
+        "a storage that hangs up",
+        "cannot reach the storage storage.example: .*the connection broke; gave up after 3",
+        deliveries=always(Delivery(hangs_up_after=1)),
+    ),
+    Fault(
         "one flipped byte",
         "no intact zip" + DELETED,
         deliveries=once(Delivery(content=flipped(FACES, HALF), etag=ETAG)),
@@ -300,18 +309,25 @@ FAULTS = [
         "broke off",
         0,
         DONE,
-        deliveries=once(Delivery(cut_after=HALF, content=faces_zip(seed=1))),
+        deliveries=once(Delivery(cut_after=HALF, content=OTHER_FACES)),
+    ),
+    Fault(
+        "cut, then another object without an etag, cut",
+        "gave up after 3",
+        1,
+        "zip.part",
+        deliveries=once(Delivery(cut_after=HALF), *[Delivery(content=OTHER_FACES, etag="", cut_after=500)] * 2),
     ),
     Fault(
         "cut, then a part of another object",
         "another part than the one",
         0,
         DONE,
-        deliveries=once(Delivery(cut_after=HALF, content=faces_zip(seed=1)), Delivery(ignores_if_range=True)),
+        deliveries=once(Delivery(cut_after=HALF, content=OTHER_FACES), Delivery(ignores_if_range=True)),
     ),
     Fault(
         "401",
-        r"do not sign in \(HTTP 401\).*no credentials(?s:.*)settings/api(?s:.*)data.source to synthetic",
+        r"without signing in \(HTTP 401\).*no credentials(?s:.*)settings/api(?s:.*)data.source to synthetic",
         anonymous=False,
     ),
     Fault("403", r"HTTP 403.*terms are not accepted.*kaggle.com/datasets/ada/faces", refusals=refused(Refusal(403))),
@@ -624,13 +640,13 @@ def test_pinned_version_is_asked_for_and_recorded(project: Project) -> None:
 def test_latest_version_is_resolved_and_a_new_one_noticed(project: Project) -> None:
     project.configure(DATASET)
     found = []
-    for version, content in ((3, FACES), (4, faces_zip(seed=1))):
+    for version, content in ((3, FACES), (4, OTHER_FACES)):
         with StandIn(content, version=version) as stand_in:
             project.run_here(stand_in)
         found.append(origin(project)["version"])
     assert found == [3, 4]
     assert project.archive.read_bytes() != FACES
-    assert project.finished.with_name("4.zip").read_bytes() == faces_zip(seed=1)
+    assert project.finished.with_name("4.zip").read_bytes() == OTHER_FACES
 
 
 def test_content_digest_is_enforced(project: Project, tmp_path: Path, expected: bytes) -> None:
@@ -741,6 +757,14 @@ def test_refused_oauth_login_is_named_and_kept(project: Project) -> None:
     assert (project.home / ".kaggle/credentials.json").exists()
 
 
+def test_oauth_login_that_has_just_expired_is_renewed(project: Project) -> None:
+    # The package itself would go on using the access token until half an hour after its end.
+    just_now = (datetime.now(UTC) - timedelta(minutes=10)).isoformat()
+    write(project.home / ".kaggle/credentials.json", OAUTH | {"access_token_expiration": just_now})
+    with StandIn(FACES, anonymous=False) as stand_in:
+        project.run_here(stand_in)
+
+
 HALF_SET: dict[str, tuple[dict[str, str], dict[str, str | bytes], str]] = {
     "a key without a name": ({"KAGGLE_KEY": KEY}, {}, "of the API key, KAGGLE_KEY has the key only"),
     "a name without a key": ({}, {".kaggle/kaggle.json": '{"username": "ada"}'}, "kaggle.json has the username only"),
@@ -772,6 +796,7 @@ def test_half_set_credentials_are_named(half: str, project: Project, monkeypatch
         with pytest.raises(UserError, match=says) as caught:
             Source(dataset=REFERENCE, sha256=None).dataset(Path(), project.cache)
     assert not [secret for secret in SECRETS if secret in str(caught.value)]
+    assert caught.value.__cause__ is None  # whose text, shown in a traceback, may hold the token
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 

@@ -364,12 +364,12 @@ class _Site:
             return (
                 f"Kaggle refused {login} (HTTP 401): it is wrong, expired or revoked"
                 if login
-                else f"Kaggle does not give {name} to those who do not sign in (HTTP 401), and no credentials were found"
+                else f"Kaggle does not give {name} without signing in (HTTP 401), and no credentials were found"
             )
         if status == 403:
             return (
-                f"Kaggle forbids to download {name} {'with ' + login if login else 'without signing in'} (HTTP 403): its "
-                f"terms are not accepted yet (open {self._page()} in a browser, signed in to the same account, and "
+                f"Kaggle forbids to download {name} {'with ' + login if login else 'without signing in'} (HTTP 403): "
+                f"its terms are not accepted yet (open {self._page()} in a browser, signed in to the same account, and "
                 "accept them), or it is private, or there is no such dataset"
             )
         if status == 404:
