@@ -11,7 +11,7 @@ import numpy as np
 
 from emotion import scores, tables
 from emotion.averaging import Average, average
-from emotion.predictions import Predictions, csv_text
+from emotion.predictions import Predictions, csv_text, short
 from emotion.robustness import Robustness
 
 
@@ -72,7 +72,7 @@ def variants_table(results: Results) -> str:
     variants = {"uncalibrated": results.uncalibrated, "single_view": results.single_view}
     variants |= {f"member_{name}": each for name, each in results.members.items()}
     rows = (
-        [variant, path, *(f"{value:.9g}" for value in row)]
+        [variant, path, *map(short, row)]
         for variant, each in variants.items()
         for path, row in zip(each.paths, each.probabilities.tolist(), strict=True)
     )

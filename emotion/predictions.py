@@ -52,13 +52,19 @@ class Predictions:
         """Write the table; the label columns come last, so a label may be called like any other column."""
         header = [*COLUMNS, *self.label_names]
         columns = zip(self.paths, self.labels, self.subsets, self.copies, self.probabilities.tolist(), strict=True)
-        return csv_text(header, ([*about, *(f"{value:.9g}" for value in row)] for *about, row in columns))
+        return csv_text(header, ([*about, *map(short, row)] for *about, row in columns))
 
 
 def rounded(probabilities: np.ndarray) -> np.ndarray:
-    """Give probabilities the precision of the table (float32, at least LEAST), so that they read back equal."""
+    """Give probabilities the precision of the table (twelve digits, at least LEAST), so that they read back equal."""
     kept = np.clip(probabilities, LEAST, None)
-    return (kept / kept.sum(axis=1, keepdims=True)).astype(np.float32).astype(np.float64)
+    kept = kept / kept.sum(axis=1, keepdims=True)
+    return np.array([float(short(value)) for value in kept.ravel().tolist()]).reshape(kept.shape)
+
+
+def short(probability: float) -> str:
+    """A probability as the table has it: twelve digits, so that a row still sums to one for scikit-learn."""
+    return f"{probability:.12g}"
 
 
 def read_predictions(content: str) -> Predictions:
@@ -72,7 +78,7 @@ def read_predictions(content: str) -> Predictions:
     labels = header[len(COLUMNS) :]
     numbers = np.array([row[len(COLUMNS) :] for row in rows], dtype=np.float64).reshape(len(rows), len(labels))
     paths, true, subsets, copies = texts
-    return Predictions(paths, true, subsets, copies, labels, numbers.astype(np.float32).astype(np.float64))
+    return Predictions(paths, true, subsets, copies, labels, numbers)
 
 
 def csv_text(header: Sequence[str], rows: object) -> str:

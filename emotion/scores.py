@@ -22,7 +22,7 @@ def headline(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         "macro_f1": macro_f1(labels, predicted),
         "log_loss": log_loss(labels, probabilities),
         "top2_accuracy": top_accuracy(labels, probabilities, best=2),
-        "matthews": float(metrics.matthews_corrcoef(labels, predicted)),
+        "matthews": matthews(labels, predicted),
     }
     return scores | ({"roc_auc": roc_auc(labels, probabilities)} if len(np.unique(labels)) > 1 else {})
 
@@ -40,6 +40,13 @@ def macro_f1(labels: np.ndarray, predicted: np.ndarray) -> float:
     """Mean of the F1 of each label that occurs; `predicted` is int [n]."""
     occurring = np.unique(labels)
     return float(metrics.f1_score(labels, predicted, labels=occurring, average="macro", zero_division=0))
+
+
+def matthews(labels: np.ndarray, predicted: np.ndarray) -> float:
+    """Matthews correlation, -1 to 1; 0 where only one label occurs or is predicted; `predicted` is int [n]."""
+    if len(np.union1d(labels, predicted)) < 2:
+        return 0.0  # what scikit-learn says too, with a warning
+    return float(metrics.matthews_corrcoef(labels, predicted))
 
 
 def recalls(labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:

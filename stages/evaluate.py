@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from emotion.records import Faces
 
 
+_TEMPERATURE_FACES = 2000  # validation faces, at most, for the one number that is an average's temperature
+
+
 class MembersParams(Params):
     """What evaluation reads of the `model` section."""
 
@@ -137,10 +140,16 @@ def predict(
     def logits(images: np.ndarray) -> np.ndarray:
         return np.array([[network.logits(look(images, way)) for way in ways] for network in networks])
 
-    test = logits(faces.images)
-    val = logits(held_out.images) if len(networks) * len(ways) > 1 else test[:, :, :0]
+    averaging = len(networks) * len(ways) > 1
+    rows = evenly(len(held_out.images), _TEMPERATURE_FACES if averaging else 0)
+    test, val = logits(faces.images), logits(held_out.images[rows])
     temperatures = {network.name: network.about.temperature for network in networks}
-    return average_all(test, val, held_out.label_indexes[: val.shape[2]], temperatures, unanswered)
+    return average_all(test, val, held_out.label_indexes[rows], temperatures, unanswered)
+
+
+def evenly(count: int, most: int) -> np.ndarray:
+    """Row numbers of at most so many of `count` rows, evenly spaced: int [min(count, most)]."""
+    return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
 
 
 def measure_robustness(networks: Sequence["Member"], faces: "Faces", *, seed: int) -> Robustness:

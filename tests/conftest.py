@@ -1,3 +1,5 @@
+"""What several test modules share."""
+
 import os
 from pathlib import Path
 
@@ -5,6 +7,7 @@ import pytest
 
 from emotion.archive import Dataset, write_archive
 from emotion.sources.local import Source
+from tests import evaluated
 from tests.pictures import numbered, write_zip
 
 
@@ -44,3 +47,13 @@ def fer2013_faces(fer2013_zip: Path, tmp_path_factory: pytest.TempPathFactory) -
     (folder / "local" / "fer2013.zip").symlink_to(fer2013_zip.resolve())
     write_archive(Source().dataset(folder / "local", folder), folder / "faces.zip")
     return folder / "faces.zip"
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny project, evaluated: one member, one view in `one/`; two members, ten views, corruptions in `many/`."""
+    folder = evaluated.make_elsewhere(tmp_path_factory.mktemp("evaluated"), "0.25")
+    one = evaluated.run_evaluate(folder, "one", models="first", members=[0])
+    many = evaluated.run_evaluate(folder, "many", models="both", members=[0, 1], views=evaluated.TEN, robustness=True)
+    assert (one, many) == ("", ""), "the stage prints nothing, not even what TensorFlow has to say"
+    return folder
