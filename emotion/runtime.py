@@ -30,8 +30,8 @@ class Pins(Protocol):
 def pin(pins: Pins, *, seed: int, devices: int = 1) -> None:
     """Make this process compute the same bits as every other one with the same pins and seed.
 
-    Backend, instruction sets, threads, precision, determinism and the global seeds; with `devices` > 1, so many GPUs (or
-    parts of the CPU) to share each batch. Must run before Keras is imported; raises RuntimeError when it does not.
+    Backend, instruction sets, threads, precision, determinism and the global seeds; with `devices` > 1, so many GPUs
+    (or parts of the CPU) to share each batch. Must run before Keras is imported; raises RuntimeError when it does not.
     """
     if "keras" in sys.modules:
         raise RuntimeError("pin() must run before keras is imported: backend and kernels are chosen at import")
