@@ -2,7 +2,6 @@
 
 import errno
 import hashlib
-import os
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -92,7 +91,7 @@ def write_archive(dataset: Dataset, path: Path) -> ArchiveSummary:
                 counts[face.split, face.label] += 1
                 image_bytes += len(content)
                 digest.update(_digest_entry(member, content))
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as error:
         if error.errno not in _DISK_FULL:
             raise
@@ -107,18 +106,26 @@ def write_archive(dataset: Dataset, path: Path) -> ArchiveSummary:
 
 def list_faces(path: Path) -> list[Face]:
     """List the archive's images, sorted by path. Raises DatasetError when the file is no such archive."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return [parse_path(name) for name in sorted(archive.namelist())]
-    except zipfile.BadZipFile as error:
-        raise DatasetError(f"{path} is not a readable zip ({error}); run the download stage again") from error
+    with _opened(path) as archive:
+        return [parse_path(name) for name in sorted(archive.namelist())]
 
 
 def read_faces(path: Path, members: list[str]) -> Iterator[bytes]:
-    """Yield the image bytes of `members`, in their order."""
-    with zipfile.ZipFile(path) as archive:
+    """Yield the image bytes of `members`, in their order. Raises DatasetError when one is missing or damaged."""
+    with _opened(path) as archive:
         for member in members:
-            yield archive.read(member)
+            try:
+                content = archive.read(member)
+            except (KeyError, zipfile.BadZipFile, EOFError) as error:
+                raise DatasetError(f"{path}: cannot read {member} ({error}); run the download stage again") from error
+            yield content
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (FileNotFoundError, zipfile.BadZipFile) as error:
+        raise DatasetError(f"{path} is not a readable zip ({error}); run the download stage again") from error
 
 
 def _digest_entry(member: str, content: bytes) -> bytes:

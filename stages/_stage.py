@@ -5,19 +5,21 @@ import difflib
 import importlib
 import inspect
 import json
-import os
+import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from emotion.errors import UserError
 from emotion.params import Params
+from stages._environment import warn_if_unlocked
 
 P = TypeVar("P", bound=Params)
 PARAMS_FILE = Path("params.yaml")
@@ -36,9 +38,17 @@ class Values(NamedTuple):
     section: str
     params_class: type[Params]
 
-    def keys(self) -> list[str]:
+    def dotted_keys(self) -> list[str]:
         """The dotted keys that are read."""
         return [f"{self.section}.{field}" for field in self.params_class.model_fields]
+
+
+class Later(NamedTuple):
+    """A section whose parameter class lies in a module that imports TensorFlow; resolves to a Block."""
+
+    key: str
+    module: str
+    attribute: str
 
 
 class Choice(NamedTuple):
@@ -53,38 +63,46 @@ class Choice(NamedTuple):
         folder = Path(__file__).parent.parent.joinpath(*self.package.split("."))
         return sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_"))
 
-    def block_key(self, name: str) -> str:
-        """The dotted key of the block that belongs to the module called `name`."""
-        return f"{self.key.rpartition('.')[0]}.{name}"
-
-    def parameter_class(self, name: str) -> type[Params]:
-        """Import the module called `name` and return its parameter class."""
-        return cast(type[Params], getattr(importlib.import_module(f"{self.package}.{name}"), self.attribute))
+    def block(self, name: str) -> Later:
+        """The block of params.yaml that belongs to the module called `name`."""
+        return Later(f"{self.key.rpartition('.')[0]}.{name}", f"{self.package}.{name}", self.attribute)
 
 
-Reading = Section | Values | Choice
+class Shown(NamedTuple):
+    """Values as they are written, for showing only: the stages that use them validate them."""
+
+    keys: tuple[str, ...]  # dotted; `data.${data.source}` is the chosen block
+
+    def filled(self, document: Mapping[str, Any]) -> list[str]:
+        """The keys, each `${...}` replaced by the value it names."""
+        return [re.sub(r"\$\{([^}]+)\}", lambda found: str(value_at(document, found[1])), key) for key in self.keys]
+
+
+Reading = Section | Values | Later | Choice | Shown
+Reads = Mapping[str, Reading]  # argument of the stage -> where it is read from
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """What a Choice came to. It is loaded only when asked for, because networks import TensorFlow."""
+class Block:
+    """A block of params.yaml, validated only when asked for: its module may import TensorFlow."""
 
-    choice: Choice
-    name: str
-    block: Any
+    reading: Later
+    value: Any
 
     def load(self) -> Any:
-        """Import the chosen module and return its parameter object. Raises UserError when its block is invalid."""
-        return validate(self.choice.parameter_class(self.name), self.block, self.choice.block_key(self.name))
+        """Import the module and return its parameter object. Raises UserError when the block is invalid."""
+        params_class = getattr(importlib.import_module(self.reading.module), self.reading.attribute)
+        return validate(params_class, self.value, self.reading.key)
 
 
-def run_stage(stage: Callable[..., None], reads: Mapping[str, Reading]) -> None:
+def run_stage(stage: Callable[..., None], reads: Reads) -> None:
     """Call `stage` with the arguments named in `reads` taken from params.yaml, all others from the command line.
 
     An argument `index_dir: Path` is `--index-dir PATH`. Exits 1 with one message when the user can mend what is wrong.
     """
     try:
         arguments = _command_line(stage, skip=reads)
+        warn_if_unlocked()
         document = read_params(PARAMS_FILE)
         stage(**arguments, **{name: resolve(document, reading) for name, reading in reads.items()})
     except UserError as error:
@@ -107,18 +125,22 @@ def read_params(path: Path) -> Mapping[str, Any]:
 
 
 def resolve(document: Mapping[str, Any], reading: Reading) -> Any:
-    """Turn one reading into a parameter object or a Chosen. Raises UserError, naming every full key that is wrong."""
+    """Turn one reading into a parameter object or a Block. Raises UserError, naming every full key that is wrong."""
     match reading:
         case Section(key, params_class):
             return validate(params_class, value_at(document, key), key)
         case Values(section, params_class):
-            block = {key.rpartition(".")[2]: value_at(document, key) for key in reading.keys()}
+            block = {key.rpartition(".")[2]: value_at(document, key) for key in reading.dotted_keys()}
             return validate(params_class, block, section)
         case Choice(key):
             name = value_at(document, key)
             if name not in reading.names():
                 raise UserError(_in_params([f"{key}: {_one_of(name, reading.names())}"]))
-            return Chosen(reading, name, value_at(document, reading.block_key(name)))
+            return resolve(document, reading.block(name))
+        case Later(key):
+            return Block(reading, value_at(document, key))
+        case Shown():
+            return {key: value_at(document, key) for key in reading.filled(document)}
 
 
 def value_at(document: Mapping[str, Any], key: str) -> Any:
@@ -149,7 +171,7 @@ def write_file(path: Path, content: str | bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")
     temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -172,12 +194,26 @@ def _in_params(problems: list[str]) -> str:
 
 def _problem(details: ErrorDetails, key: str, params_class: type[Params]) -> str:
     """One line for one of pydantic's errors: the full key, what is there, what is expected."""
-    full_key = ".".join([key, *(str(part) for part in details["loc"])])
+    full_key = ".".join([key, *(str(part) for part in details["loc"] if part != "[key]")])  # pydantic's mark of a key
     if details["type"] == "extra_forbidden":
-        return f"{full_key}: unknown{did_you_mean(str(details['loc'][-1]), params_class.model_fields)}"
+        return f"{full_key}: unknown{did_you_mean(str(details['loc'][-1]), _keys_at(params_class, details['loc']))}"
     if details["type"] == "missing":
         return f"{full_key}: missing; add it"
-    return f"{full_key}: {details['input']!r}: {details['msg'].removeprefix('Value error, ')}"
+    if isinstance(details["input"], Mapping):  # a rule between several keys: the message names them
+        return f"{full_key}: {details['msg'].removeprefix('Value error, ')}"
+    quotable = details["type"] == "string_type" and isinstance(details["input"], int | float)
+    quote = f"; quote it: '{details['input']}'" if quotable else ""
+    return f"{full_key}: {details['input']!r}: {details['msg'].removeprefix('Value error, ')}{quote}"
+
+
+def _keys_at(params_class: type[Params], location: Sequence[int | str]) -> Iterable[str]:
+    """The keys known beside the last one of `location`, which leads through blocks within blocks."""
+    for part in location[:-1]:
+        inner = params_class.model_fields[str(part)].annotation if part in params_class.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, Params)):
+            return ()
+        params_class = inner
+    return params_class.model_fields
 
 
 def _one_of(value: Any, names: list[str]) -> str:

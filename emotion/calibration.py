@@ -1,0 +1,44 @@
+"""Temperature scaling, and the two scores that training itself reports.
+
+Throughout: `labels` is int [n], label indexes; `probabilities` is float [n, label_count], rows summing to one.
+"""
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+
+_TINY = 1e-7  # the smallest probability that a logarithm is taken of
+
+
+def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Mean negative log-likelihood, in nats."""
+    chosen = probabilities[np.arange(len(labels)), labels]
+    return float(-np.log(np.clip(chosen, _TINY, 1.0)).mean())
+
+
+def accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Fraction of faces whose most probable label is the true one."""
+    return float((probabilities.argmax(axis=1) == labels).mean())
+
+
+def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
+    """Find the temperature that minimises the log loss of softmax(logits / temperature).
+
+    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks" (https://arxiv.org/abs/1706.04599).
+
+    Args:
+        logits: float [n, label_count]; logarithms of probabilities serve as well.
+    """
+    logits = logits.astype(np.float64)
+
+    def loss(log_temperature: float) -> float:
+        scaled = log_softmax(logits / np.exp(log_temperature), axis=1)
+        return float(-scaled[np.arange(len(labels)), labels].mean())
+
+    found = minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded", options={"xatol": 1e-6})
+    return float(round(np.exp(found.x), 6))
+
+
+def probabilities_from(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """softmax(logits / temperature): float64 [n, label_count]."""
+    return np.asarray(softmax(logits.astype(np.float64) / temperature, axis=1))

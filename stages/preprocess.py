@@ -1,0 +1,79 @@
+"""Decode and resize one split's faces into TFRecords."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from emotion.archive import read_faces
+from emotion.errors import UserError
+from emotion.faces import ImageError, decode_face, map_images
+from emotion.params import Params
+from emotion.quiet import import_tensorflow
+from stages._stage import Reads, Section, run_stage, write_json
+
+
+class PreprocessParams(Params):
+    """The `preprocess` section."""
+
+    size_px: int = Field(ge=8, le=1024)
+    channels: Literal[1, 3]
+    max_bad_fraction: float = Field(ge=0, le=1)
+
+
+READS: Reads = {"params": Section("preprocess", PreprocessParams)}
+
+
+def preprocess(archive: Path, index: Path, records: Path, report: Path, params: PreprocessParams) -> None:
+    """Write the faces named in `index` to the folder `records`; bad images are listed and, within limits, skipped."""
+    import_tensorflow()
+    from emotion.records import write_records
+
+    table = pd.read_csv(index, dtype={"label": str}, keep_default_na=False)
+    bad: dict[str, str] = {}
+    faces = good_faces(read_faces(archive, list(table["path"])), table, params, bad)
+    labels = list(table.sort_values("label_index")["label"].unique())
+    about = write_records(faces, records, labels=labels, size_px=params.size_px, channels=params.channels)
+    _check_bad(bad, len(table), index, params.max_bad_fraction)
+    if bad:
+        write_json(records / "skipped.json", bad)  # so that the index's rows can be matched with the records
+    write_json(report, {"images": about.images, "skipped": len(bad)})
+
+
+def good_faces(
+    contents: Iterator[bytes], table: pd.DataFrame, params: PreprocessParams, bad: dict[str, str]
+) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield the decodable faces (uint8 [size_px, size_px, channels]) with their label index, in the table's order.
+
+    Into `bad` goes path -> reason for every other picture.
+    """
+
+    def decode(content: bytes) -> np.ndarray | ImageError:
+        try:
+            return decode_face(content, size_px=params.size_px, channels=params.channels)
+        except ImageError as error:
+            return error
+
+    rows = zip(map_images(decode, contents), table["path"], table["label_index"].tolist(), strict=True)
+    for face, path, label_index in rows:
+        if isinstance(face, ImageError):
+            bad[path] = str(face)
+        else:
+            yield face, label_index
+
+
+def _check_bad(bad: dict[str, str], images: int, index: Path, max_bad_fraction: float) -> None:
+    for path, reason in bad.items():
+        print(f"unusable: {path}: {reason}")
+    if len(bad) > max_bad_fraction * images:
+        raise UserError(
+            f"{len(bad)} of {images} images in {index} are unusable (listed above), more than "
+            f"preprocess.max_bad_fraction: {max_bad_fraction} allows; remove them from the data or raise the limit"
+        )
+
+
+if __name__ == "__main__":
+    run_stage(preprocess, READS)

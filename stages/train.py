@@ -1,0 +1,105 @@
+"""Train one member: a network, from TFRecords to a self-contained model file."""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from emotion.calibration import accuracy, fit_temperature, log_loss, probabilities_from
+from emotion.recipe import Recipe
+from emotion.runtime import pin
+from stages._environment import versions
+from stages._stage import Block, Choice, Later, Reads, Section, run_stage, write_json
+
+READS: Reads = {
+    "network": Choice("model.network", "emotion.networks", "Network"),
+    "recipe": Section("train", Recipe),
+    "augment": Later("augment", "emotion.augment", "Augmentation"),
+}
+
+
+def train(
+    member: int,
+    train: Path,
+    val: Path,
+    state: Path,
+    model: Path,
+    history: Path,
+    report: Path,
+    network: Block,
+    recipe: Recipe,
+    augment: Block,
+) -> None:
+    """Train the member whose seed is `member` on the records `train`, choosing on `val`, and save it as `model`."""
+    pin(recipe, seed=member, devices=recipe.devices)
+    from emotion import training  # the backend and its pins are set; now Keras may be imported
+    from emotion.model_file import ModelAbout, save_model
+    from emotion.pretrained import checked_file, start_from
+    from emotion.records import load_records
+    from emotion.training_state import StateFile
+
+    made_with = {
+        "network": {"name": network.reading.module.rpartition(".")[2], **network.load().model_dump()},
+        "train": recipe.model_dump(),
+        "augment": augment.load().model_dump(),
+        "seed": member,
+        "versions": versions(),
+    }
+    state_file = StateFile(state, key=_state_key(made_with, [train, val]))
+    train_faces, val_faces = load_records(train), load_records(val)
+    about = train_faces.about
+    init = recipe.init
+    start = init.path and partial(
+        start_from, path=checked_file(init.path, init.sha256, key="train.init.sha256"), labels=about.labels
+    )
+    with state_file.held():
+        trained = training.train_network(
+            network.load(),
+            train_faces,
+            val_faces,
+            label_count=len(about.labels),
+            recipe=recipe,
+            augment=augment.load(),
+            seed=member,
+            state_file=state_file,
+            history_path=history,
+            start=start or None,
+        )
+        logits = training.build_model(
+            network.load(), train_faces.images.shape[1:], len(about.labels), for_training=False
+        )
+        logits.set_weights(trained.weights)
+        val_logits = training.predict_logits(logits, val_faces.images)
+        temperature, val_report = calibrate(val_faces.label_indexes, val_logits)
+        finished = training.with_probabilities(logits, temperature or 1.0)
+        save_model(finished, model, ModelAbout(about.labels, about.size_px, about.channels, temperature, made_with))
+        last = {name: value for name, value in trained.history[-1].items() if name in ("loss", "accuracy")}
+        epochs = {"epochs": len(trained.history), "kept_epoch": trained.kept_epoch}
+        write_json(report, {**epochs, "parameters": finished.count_params(), "train": last, **val_report})
+
+
+def calibrate(labels: np.ndarray, logits: np.ndarray) -> tuple[float | None, dict[str, dict[str, float]]]:
+    """Fit the temperature on the validation logits and score them; nothing where there is no validation set."""
+    if not len(labels):
+        return None, {}
+    temperature = fit_temperature(labels, logits)
+    scores = {
+        "accuracy": accuracy(labels, logits),
+        "log_loss": log_loss(labels, probabilities_from(logits, temperature)),
+        "log_loss_uncalibrated": log_loss(labels, probabilities_from(logits)),
+        "temperature": temperature,
+    }
+    return temperature, {"val": scores}
+
+
+def _state_key(made_with: dict[str, object], folders: list[Path]) -> str:
+    from emotion.training_state import state_key
+
+    modules = [module for name, module in sys.modules.items() if name.split(".")[0] in ("emotion", "stages")]
+    code = {Path(module.__file__) for module in modules if module.__file__}
+    return state_key(made_with, folders, sorted(code))
+
+
+if __name__ == "__main__":
+    run_stage(train, READS)
