@@ -312,6 +312,13 @@ FAULTS = [
         deliveries=once(Delivery(cut_after=HALF, content=OTHER_FACES)),
     ),
     Fault(
+        "cut, then a part that is too short",
+        "bytes came where [0-9,]+ were announced",
+        0,
+        DONE,
+        deliveries=once(Delivery(cut_after=HALF), Delivery(length_error=-7)),
+    ),
+    Fault(
         "cut, then another object without an etag, cut",
         "gave up after 3",
         1,
