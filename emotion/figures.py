@@ -4,7 +4,7 @@ Colours: Okabe & Ito 2008 (https://jfly.uni-koeln.de/color/) for things that hav
 """
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import cycle, product
 from typing import Any
@@ -138,7 +138,7 @@ def roc(table: pd.DataFrame, areas: Mapping[str, float]) -> bytes:
         axes.plot([0, 1], [0, 1], color="#888888", linewidth=1)
         _series(axes, table, "false_positive_rate", "true_positive_rate", areas)
         axes.set(xlabel="false-positive rate (fraction)", ylabel="true-positive rate (fraction)")
-        figure.legend(loc="outside lower center", ncols=4, fontsize="small")
+        _legend_below(figure, areas)
         return png(figure)
 
 
@@ -148,8 +148,14 @@ def precision_recall(table: pd.DataFrame, areas: Mapping[str, float]) -> bytes:
         _series(axes, table, "recall", "precision", areas)
         axes.set(xlim=(0, 1), ylim=(0, 1.02))
         axes.set(xlabel="recall (fraction)", ylabel="precision (fraction)")
-        figure.legend(loc="outside lower center", ncols=4, fontsize="small")
+        _legend_below(figure, areas)
         return png(figure)
+
+
+def _legend_below(figure: Figure, names: Iterable[str]) -> None:
+    """Put the legend under the axes, in as many columns as the longest name leaves room for."""
+    columns = 64 // (8 + max((len(name) for name in names), default=0))
+    figure.legend(loc="outside lower center", ncols=max(1, min(4, columns)), fontsize="small")
 
 
 def _series(axes: Axes, table: pd.DataFrame, x: str, y: str, areas: Mapping[str, float]) -> None:
