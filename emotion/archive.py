@@ -1,7 +1,6 @@
 """The canonical dataset archive: a plain zip whose bytes depend on the images alone."""
 
 import hashlib
-import os
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -81,7 +80,7 @@ def write_archive(dataset: Dataset, path: Path) -> ArchiveSummary:
                 counts[face.split, face.label] += 1
                 image_bytes += len(content)
                 digest.update(member.encode() + b"\0" + hashlib.sha256(content).digest())
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
     images: dict[str, dict[str, int]] = {}

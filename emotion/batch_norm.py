@@ -1,5 +1,7 @@
 """Batch normalisation that trains twice as fast in bfloat16 and is the stock layer in every other respect."""
 
+from typing import Any
+
 import keras
 
 
@@ -10,7 +12,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     stock layer; saved models are rebuilt with the stock layer, so nobody who loads one needs this class.
     """
 
-    def call(self, inputs, training=None, mask=None):  # noqa: ANN001, ANN201 (Keras' signature)
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Normalise a batch: [batch, height, width, channels] of any float type, same shape out."""
         if not training or not self.trainable or keras.backend.backend() != "tensorflow" or len(inputs.shape) != 4:
             return super().call(inputs, training=training, mask=mask)

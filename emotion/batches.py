@@ -1,7 +1,7 @@
 """tf.data: faces in memory -> training and validation batches.
 
-The pixels stay in memory as uint8; each epoch permutes indexes, gathers a batch, and augments it. Every random number is a
-function of (seed, epoch, step), so that an epoch can be replayed from its number alone.
+The pixels stay in memory as uint8; each epoch permutes indexes, gathers a batch, and augments it. Every random number
+is a function of (seed, epoch, step), so that an epoch can be replayed from its number alone.
 """
 
 from collections.abc import Callable
@@ -50,7 +50,7 @@ def training_batches(
 def evaluation_batches(faces: Faces, *, label_count: int, batch_size: int) -> tf.data.Dataset:
     """All faces once, in their order, unchanged.
 
-    Yields: (float32 [batch, size, size, channels] 0-255, float32 [batch, label_count] one-hot); the last may be smaller.
+    Yields: (float32 [batch, size, size, channels] 0-255, float32 [batch, label_count] one-hot); the last is smaller.
     """
     images, labels = _in_memory(faces)
 

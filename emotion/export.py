@@ -16,7 +16,7 @@ from emotion.archive import list_faces, read_faces
 from emotion.errors import UserError
 from emotion.face_model import KerasModel, LiteRTModel, OnnxModel, import_keras
 from emotion.faces import ImageError, decode_face
-from emotion.lite import quiet_stderr
+from emotion.quiet import quietly
 from emotion.model_about import ABOUT_ENTRY, ModelAbout, format_about, read_about
 from emotion.picture_paths import pictures_below
 
@@ -145,7 +145,7 @@ def append_about(path: Path, about: ModelAbout) -> None:
 
 def write_litert(model: Any, path: Path, about: ModelAbout, *, precision: str, faces: np.ndarray, **_: Any) -> None:
     """Write a .tflite with the facts appended; any batch size."""
-    with quiet_stderr():
+    with quietly():
         import tensorflow as tf
 
         converter = tf.lite.TFLiteConverter.from_keras_model(model)
@@ -163,7 +163,7 @@ def write_litert(model: Any, path: Path, about: ModelAbout, *, precision: str, f
 def write_onnx(model: Any, path: Path, about: ModelAbout, **_: Any) -> None:
     """Write a .onnx with the facts in `metadata_props`; any batch size."""
     try:
-        with quiet_stderr():
+        with quietly():
             import onnx
             import tensorflow as tf
             import tf2onnx
@@ -171,7 +171,7 @@ def write_onnx(model: Any, path: Path, about: ModelAbout, **_: Any) -> None:
         raise UserError("exporting to ONNX needs tf2onnx: pip install 'emotion[onnx]'") from None
     signature = [tf.TensorSpec([None, *model.input_shape[1:]], tf.float32, name="pixels")]
     function = tf.function(lambda pixels: model(pixels, training=False), input_signature=signature)
-    with quiet_stderr():
+    with quietly():
         converted, _other = tf2onnx.convert.from_function(function, input_signature=signature, opset=17)
     onnx.helper.set_model_props(converted, {ABOUT_ENTRY: format_about(about).decode()})
     onnx.save(converted, str(path))
@@ -184,7 +184,7 @@ def _write_keras(model: Any, path: Path, about: ModelAbout, *, model_path: Path,
 def _write_h5(model: Any, path: Path, about: ModelAbout, **_: Any) -> None:
     import h5py
 
-    with quiet_stderr():
+    with quietly():
         model.save(path)
     with h5py.File(path, "a") as file:
         file.attrs[ABOUT_ENTRY] = format_about(about).decode()
@@ -199,7 +199,7 @@ def _write_weights(model: Any, path: Path, about: ModelAbout, **_: Any) -> None:
 
 
 def _write_savedmodel(model: Any, path: Path, about: ModelAbout, **_: Any) -> None:
-    with quiet_stderr():
+    with quietly():
         model.export(str(path), verbose=False)
     (path / "assets.extra").mkdir(exist_ok=True)
     (path / "assets.extra" / ABOUT_ENTRY).write_bytes(format_about(about))

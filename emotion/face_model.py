@@ -98,10 +98,10 @@ def import_keras():  # type: ignore[no-untyped-def]  # a module, whose type exis
     """Import Keras on TensorFlow without TensorFlow's greeting. Raises ImportError."""
     import os
 
-    from emotion.lite import quiet_stderr
+    from emotion.quiet import quietly
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    with quiet_stderr():
+    with quietly():
         import keras
     return keras

@@ -19,7 +19,12 @@ def training_curves(history: Path, folder: Path) -> None:
         for member, table in tables.items():
             (line,) = axes.plot(table["epoch"], table[quantity], "--", label=f"member {member}, train")
             if f"val_{quantity}" in table:
-                axes.plot(table["epoch"], table[f"val_{quantity}"], color=line.get_color(), label=f"member {member}, validation")
+                axes.plot(
+                    table["epoch"],
+                    table[f"val_{quantity}"],
+                    color=line.get_color(),
+                    label=f"member {member}, validation",
+                )
         axes.set(xlabel="epoch", ylabel=quantity)
         axes.legend()
         figure.savefig(folder / f"training_{quantity}.png", **_PNG)
@@ -31,7 +36,9 @@ def confusion_matrix(predictions: Path, path: Path) -> None:
     table = pd.read_csv(predictions, dtype={"label": str}, keep_default_na=False)
     labels = list(table.columns[4:])
     predicted = table[labels].to_numpy().argmax(axis=1)
-    counts = pd.crosstab(table["label"], np.array(labels)[predicted]).reindex(index=labels, columns=labels, fill_value=0)
+    counts = pd.crosstab(table["label"], np.array(labels)[predicted]).reindex(
+        index=labels, columns=labels, fill_value=0
+    )
     shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
     figure, axes = plt.subplots(figsize=(6.5, 6), layout="constrained")
     axes.imshow(shares, cmap="cividis", vmin=0, vmax=1)

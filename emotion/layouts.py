@@ -44,7 +44,9 @@ def read_zip(path: Path) -> Dataset:
     if tables := _tables(names):
         with zipfile.ZipFile(path) as archive, archive.open(tables[0]) as table:
             return _read_table(io.TextIOWrapper(table, encoding="utf-8-sig", newline=""), where=f"{path}:{tables[0]}")
-    return _labelled_images({name: name for name in names}, partial(_read_member, zipfile.ZipFile(path)), where=str(path))
+    return _labelled_images(
+        {name: name for name in names}, partial(_read_member, zipfile.ZipFile(path)), where=str(path)
+    )
 
 
 def read_csv(path: Path) -> Dataset:
@@ -100,9 +102,7 @@ def _tables(names: Iterable[str]) -> list[str]:
 
 
 def _labelled_images(files: Mapping[str, Any], read: Callable[[Any], bytes], *, where: str) -> Dataset:
-    images = [
-        name for name in files if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES and not _is_clutter(name)
-    ]
+    images = [name for name in files if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES and not _is_clutter(name)]
     root = _root_of(images)
     keys: dict[str, Any] = {}
     for name in images:

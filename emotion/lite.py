@@ -1,16 +1,14 @@
 """Run a LiteRT file: arrays in, arrays out, any batch size, nothing printed."""
 
 import os
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from emotion.errors import UserError
+from emotion.quiet import quietly
 
 THREADS = min(4, os.cpu_count() or 1)
 
@@ -25,7 +23,7 @@ class LiteModel:
         except OSError as error:
             raise UserError(f"{path} cannot be read ({error.strerror})") from None
         try:
-            with quiet_stderr():  # XNNPACK announces itself there, whatever the log level
+            with quietly():  # XNNPACK announces itself there, whatever the log level
                 self._interpreter = Interpreter(model_content=content, num_threads=threads)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
@@ -44,26 +42,12 @@ class LiteModel:
         with self._lock:
             index = self._input["index"]
             if tuple(self._interpreter.get_input_details()[0]["shape"]) != batch.shape:
-                with quiet_stderr():
+                with quietly():
                     self._interpreter.resize_tensor_input(index, batch.shape)
                     self._interpreter.allocate_tensors()
             self._interpreter.set_tensor(index, batch)
             self._interpreter.invoke()
             return [self._interpreter.get_tensor(output["index"]) for output in self._outputs]
-
-
-@contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Drop what C++ code writes to stderr meanwhile."""
-    sys.stderr.flush()
-    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)
 
 
 def _first_line(error: Exception) -> str:

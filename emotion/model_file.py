@@ -1,7 +1,6 @@
 """Save and load one self-contained, byte-reproducible .keras: pixels 0-255 in, calibrated probabilities out."""
 
 import json
-import os
 import re
 import zipfile
 from pathlib import Path
@@ -28,7 +27,7 @@ def save_model(model: keras.Model, path: Path, about: ModelAbout) -> None:
             for name in sorted(source.namelist()):
                 _add(target, name, _without_chance(name, source.read(name)))
             _add(target, ABOUT_ENTRY, format_about(about))
-        os.replace(fixed, path)
+        fixed.replace(path)
     finally:
         stock.unlink(missing_ok=True)
         fixed.unlink(missing_ok=True)

@@ -2,9 +2,8 @@
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
+from emotion.quiet import import_tensorflow
 from emotion.recipe import Recipe
 
 # What makes TensorFlow's float32 results the same on every x86-64 CPU: no kernels chosen by instruction set.
@@ -20,18 +19,15 @@ def pin(recipe: Recipe, *, seed: int) -> None:
     """
     if "keras" in sys.modules:
         raise RuntimeError("pin() must run before keras is imported: backend and kernels are chosen at import")
-    os.environ.update({"KERAS_BACKEND": recipe.backend, "TF_CPP_MIN_LOG_LEVEL": "2"})
+    os.environ.update({"KERAS_BACKEND": recipe.backend})
     os.environ.update(_PORTABLE if recipe.portable else _FAST)
     os.environ.pop("TF_NUM_INTRAOP_THREADS", None)
     os.environ.pop("TF_NUM_INTEROP_THREADS", None)
 
-    with _quietly():
-        import tensorflow as tf
-
-        gpus = tf.config.list_physical_devices("GPU")
+    tf = import_tensorflow()
     tf.config.threading.set_intra_op_parallelism_threads(recipe.intra_op_threads)
     tf.config.threading.set_inter_op_parallelism_threads(recipe.inter_op_threads)
-    for gpu in gpus:
+    for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
     tf.config.experimental.enable_op_determinism()
 
@@ -40,17 +36,3 @@ def pin(recipe: Recipe, *, seed: int) -> None:
     keras.utils.set_random_seed(seed)
     policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[recipe.precision]
     keras.config.set_dtype_policy(policy)
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Drop what TensorFlow's C++ writes to stderr before its own log level counts (tensorflow#100442)."""
-    sys.stderr.flush()
-    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)

@@ -15,8 +15,6 @@ def headline(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     predicted = probabilities.argmax(axis=1)
     return {
         "accuracy": accuracy(labels, probabilities),
-        "macro_f1": float(
-            metrics.f1_score(labels, predicted, labels=label_indexes, average="macro", zero_division=0)
-        ),
+        "macro_f1": float(metrics.f1_score(labels, predicted, labels=label_indexes, average="macro", zero_division=0)),
         "log_loss": log_loss(labels, probabilities),
     }

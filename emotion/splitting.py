@@ -6,7 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def stratified_split(labels: Sequence[str], groups: Sequence[int], *, fraction: float, seed: int) -> np.ndarray:
+def stratified_split(
+    labels: Sequence[str], groups: Sequence[int] | np.ndarray, *, fraction: float, seed: int
+) -> np.ndarray:
     """Choose about `fraction` of each label, whole groups at a time.
 
     Every label gives round(fraction x its pictures); a group that would overfill a label stays behind, so the count is

@@ -3,7 +3,6 @@
 import csv
 import io
 import math
-import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -58,7 +57,9 @@ def build_model(network: Network, shape: Sequence[int], label_count: int, *, for
     policy = keras.config.dtype_policy() if for_training else keras.DTypePolicy("float32")
     with _policy(policy):
         pixels = keras.Input(tuple(shape), name="pixels", dtype="float32")
-        return keras.Model(pixels, network.logits(pixels, label_count=label_count, batch_norm=batch_norm), name="logits")
+        return keras.Model(
+            pixels, network.logits(pixels, label_count=label_count, batch_norm=batch_norm), name="logits"
+        )
 
 
 def with_probabilities(logits: keras.Model, temperature: float) -> keras.Model:
@@ -164,7 +165,9 @@ def predict_logits(model: keras.Model, images: np.ndarray) -> np.ndarray:
     """Run a model over uint8 images [n, size, size, channels]: float32 [n, labels]."""
     if not len(images):
         return np.empty((0, model.output_shape[-1]), np.float32)
-    return np.asarray(model.predict(images.astype(np.float32), batch_size=EVALUATION_BATCH, verbose=0))
+    starts = range(0, len(images), EVALUATION_BATCH)
+    batches = (images[start : start + EVALUATION_BATCH].astype(np.float32) for start in starts)
+    return np.concatenate([np.asarray(model.predict_on_batch(batch)) for batch in batches])
 
 
 class KeepWeights(keras.callbacks.Callback):
@@ -316,7 +319,7 @@ class Session(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Give the other callbacks back what their own `on_train_begin` has just reset."""
-        for watcher, facts in zip(self._watchers, self._watcher_facts):
+        for watcher, facts in zip(self._watchers, self._watcher_facts, strict=False):  # no facts yet
             watcher.__dict__.update(facts)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
@@ -326,7 +329,11 @@ class Session(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Save the state, then show the history."""
         rate = _learning_rate(self.model)
-        row = {"epoch": epoch + 1, **{name: float(value) for name, value in (logs or {}).items()}, "learning_rate": rate}
+        row = {
+            "epoch": epoch + 1,
+            **{name: float(value) for name, value in (logs or {}).items()},
+            "learning_rate": rate,
+        }
         self.history.append(row)
         self._file.save(self._state())
         self._write_history()
@@ -354,7 +361,7 @@ class Session(keras.callbacks.Callback):
         self._history_path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self._history_path.with_name(self._history_path.name + ".part")
         temporary.write_text(text.getvalue())
-        os.replace(temporary, self._history_path)
+        temporary.replace(self._history_path)
 
 
 def _check_validation(recipe: Recipe, val: Faces) -> None:

@@ -53,8 +53,8 @@ class StateFile:
                 yield
         except Timeout:
             raise UserError(
-                f"process {owner.read_text()} is training this member already (a killed `dvc` leaves its child running); "
-                f"wait for it, or stop it with `kill {owner.read_text()}`, then run `dvc repro` again"
+                f"process {owner.read_text()} is training this member already (a killed `dvc` leaves its child "
+                f"running); wait for it, or stop it with `kill {owner.read_text()}`, then run `dvc repro` again"
             ) from None
 
     def save(self, state: TrainingState) -> None:
@@ -67,7 +67,7 @@ class StateFile:
             file.write(buffer.getbuffer())
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, self.path)
+        temporary.replace(self.path)
 
     def load(self) -> TrainingState | None:
         """Return the state saved under this key, or None. A damaged file is named and set aside."""
@@ -78,7 +78,7 @@ class StateFile:
             return None
         except (zipfile.BadZipFile, ValueError, EOFError, OSError, KeyError) as error:
             aside = self.path.with_name(self.path.name + ".damaged")
-            os.replace(self.path, aside)
+            self.path.replace(aside)
             print(f"the saved training state was damaged ({error}); set aside as {aside}, starting from the beginning")
             return None
         facts = json.loads(arrays.pop("facts").tobytes())

@@ -5,7 +5,6 @@ import difflib
 import importlib
 import inspect
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,14 +13,15 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from emotion.errors import UserError
 from emotion.params import Params
+from stages._environment import warn_if_unlocked
 
 P = TypeVar("P", bound=Params)
 PARAMS_FILE = Path("params.yaml")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # a log of a run should show the run
 
 
 class Section(NamedTuple):
@@ -37,7 +37,7 @@ class Values(NamedTuple):
     section: str
     params_class: type[Params]
 
-    def keys(self) -> list[str]:
+    def dotted_keys(self) -> list[str]:
         """The dotted keys that are read."""
         return [f"{self.section}.{field}" for field in self.params_class.model_fields]
 
@@ -68,6 +68,7 @@ class Choice(NamedTuple):
 
 
 Reading = Section | Values | Later | Choice
+Reads = Mapping[str, Reading]  # argument of the stage -> where it is read from
 
 
 @dataclass(frozen=True)
@@ -83,13 +84,14 @@ class Block:
         return validate(params_class, self.value, self.reading.key)
 
 
-def run_stage(stage: Callable[..., None], reads: Mapping[str, Reading]) -> None:
+def run_stage(stage: Callable[..., None], reads: Reads) -> None:
     """Call `stage` with the arguments named in `reads` taken from params.yaml, all others from the command line.
 
     An argument `index_dir: Path` is `--index-dir PATH`. Exits 1 with one message when the user can mend what is wrong.
     """
     try:
         arguments = _command_line(stage, skip=reads)
+        warn_if_unlocked()
         document = read_params(PARAMS_FILE)
         stage(**arguments, **{name: resolve(document, reading) for name, reading in reads.items()})
     except UserError as error:
@@ -117,7 +119,7 @@ def resolve(document: Mapping[str, Any], reading: Reading) -> Any:
         case Section(key, params_class):
             return validate(params_class, value_at(document, key), key)
         case Values(section, params_class):
-            block = {key.rpartition(".")[2]: value_at(document, key) for key in reading.keys()}
+            block = {key.rpartition(".")[2]: value_at(document, key) for key in reading.dotted_keys()}
             return validate(params_class, block, section)
         case Choice(key):
             name = value_at(document, key)
@@ -156,7 +158,7 @@ def write_file(path: Path, content: str | bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")
     temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from emotion.archive import write_archive
 from emotion.layouts import relabel
 from emotion.params import Params
-from stages._stage import Block, Choice, Values, run_stage, write_json
+from stages._stage import Block, Choice, Reads, Values, run_stage, write_json
 
 
 class DataParams(Params):
@@ -14,7 +14,7 @@ class DataParams(Params):
     labels: dict[str, str | None]  # old label -> new label, or null to drop it
 
 
-READS = {
+READS: Reads = {
     "source": Choice("data.source", "emotion.sources", "Source"),
     "params": Values("data", DataParams),
 }

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from emotion.errors import UserError
 from emotion.params import Params
-from stages._stage import Section, Values, run_stage, write_file, write_json
+from stages._stage import Reads, Section, Values, run_stage, write_file, write_json
 
 if TYPE_CHECKING:
     from emotion.records import Faces
@@ -27,7 +27,7 @@ class EvaluateParams(Params):
     seed: int = Field(ge=0)
 
 
-READS = {"params": Section("evaluate", EvaluateParams), "members": Values("model", MembersParams)}
+READS: Reads = {"params": Section("evaluate", EvaluateParams), "members": Values("model", MembersParams)}
 
 
 def evaluate(

@@ -15,7 +15,8 @@ from emotion.archive import read_faces
 from emotion.errors import UserError
 from emotion.faces import ImageError, decode_face
 from emotion.params import Params
-from stages._stage import Section, run_stage, write_json
+from emotion.quiet import import_tensorflow
+from stages._stage import Reads, Section, run_stage, write_json
 
 _BLOCK = 1024  # pictures held at once
 _CHUNK = 64  # pictures a thread takes at once
@@ -29,12 +30,13 @@ class PreprocessParams(Params):
     max_bad_fraction: float = Field(ge=0, le=1)
 
 
-READS = {"params": Section("preprocess", PreprocessParams)}
+READS: Reads = {"params": Section("preprocess", PreprocessParams)}
 
 
 def preprocess(archive: Path, index: Path, records: Path, report: Path, params: PreprocessParams) -> None:
     """Write the faces named in `index` to the folder `records`; bad images are listed and, within limits, skipped."""
-    from emotion.records import write_records  # TensorFlow reads its environment when it is imported
+    import_tensorflow()
+    from emotion.records import write_records
 
     table = pd.read_csv(index, dtype={"label": str}, keep_default_na=False)
     bad: dict[str, str] = {}
@@ -64,7 +66,8 @@ def good_faces(
         while block := list(islice(contents, _BLOCK)):
             chunks = (block[at : at + _CHUNK] for at in range(0, len(block), _CHUNK))
             decoded = pool.map(lambda chunk: [decode(content) for content in chunk], chunks)
-            for face, (path, label_index) in zip(chain.from_iterable(decoded), rows):  # a block ends before the rows do
+            # A block ends before the rows do, so the block comes first and nothing is strict.
+            for face, (path, label_index) in zip(chain.from_iterable(decoded), rows, strict=False):
                 if isinstance(face, ImageError):
                     bad[path] = str(face)
                 else:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from emotion.params import Params
-from stages._stage import Section, run_stage, write_file
+from stages._stage import Reads, Section, run_stage, write_file
 
 
 class ReportParams(Params):
@@ -12,7 +12,7 @@ class ReportParams(Params):
     title: str
 
 
-READS = {"params": Section("report", ReportParams)}
+READS: Reads = {"params": Section("report", ReportParams)}
 
 
 def report(predictions: Path, history: Path, figures: Path, page: Path, params: ReportParams) -> None:

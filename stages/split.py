@@ -14,7 +14,7 @@ from emotion.duplicates import Fingerprints, Pair, exact_copies, fingerprint, gr
 from emotion.labels import label_order
 from emotion.params import Params
 from emotion.splitting import stratified_split
-from stages._stage import Section, run_stage, write_file, write_json
+from stages._stage import Reads, Section, run_stage, write_file, write_json
 
 
 class NearParams(Params):
@@ -35,7 +35,7 @@ class SplitParams(Params):
     near: NearParams
 
 
-READS = {"params": Section("split", SplitParams)}
+READS: Reads = {"params": Section("split", SplitParams)}
 
 # FER2013 keeps its original split in the file names: the public and the private leaderboard's test set.
 _SUBSETS = {"PublicTest": "public", "PrivateTest": "private"}

@@ -1,6 +1,5 @@
 """Train one member: a network, from TFRecords to a self-contained model file."""
 
-import json
 import sys
 from pathlib import Path
 
@@ -9,9 +8,10 @@ import numpy as np
 from emotion.calibration import accuracy, fit_temperature, log_loss, probabilities_from
 from emotion.recipe import Recipe
 from emotion.runtime import pin
-from stages._stage import Block, Choice, Later, Section, run_stage, write_json
+from stages._environment import versions
+from stages._stage import Block, Choice, Later, Reads, Section, run_stage, write_json
 
-READS = {
+READS: Reads = {
     "network": Choice("model.network", "emotion.networks", "Network"),
     "recipe": Section("train", Recipe),
     "augment": Later("augment", "emotion.augment", "Augmentation"),
@@ -42,6 +42,7 @@ def train(
         "train": recipe.model_dump(),
         "augment": augment.load().model_dump(),
         "seed": member,
+        "versions": versions(),
     }
     state_file = StateFile(state, key=_state_key(made_with, [train, val]))
     train_faces, val_faces = load_records(train), load_records(val)
@@ -58,7 +59,9 @@ def train(
             state_file=state_file,
             history_path=history,
         )
-        logits = training.build_model(network.load(), train_faces.images.shape[1:], len(about.labels), for_training=False)
+        logits = training.build_model(
+            network.load(), train_faces.images.shape[1:], len(about.labels), for_training=False
+        )
         logits.set_weights(trained.weights)
         val_logits = training.predict_logits(logits, val_faces.images)
         temperature, val_report = calibrate(val_faces.label_indexes, val_logits)
@@ -84,15 +87,11 @@ def calibrate(labels: np.ndarray, logits: np.ndarray) -> tuple[float | None, dic
 
 
 def _state_key(made_with: dict[str, object], folders: list[Path]) -> str:
-    import keras
-    import tensorflow as tf
-
     from emotion.training_state import state_key
 
-    versions = {"python": sys.version, "tensorflow": tf.__version__, "keras": keras.__version__}
     modules = [module for name, module in sys.modules.items() if name.split(".")[0] in ("emotion", "stages")]
     code = {Path(module.__file__) for module in modules if module.__file__}
-    return state_key({"made_with": json.loads(json.dumps(made_with)), "versions": versions}, folders, sorted(code))
+    return state_key(made_with, folders, sorted(code))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,9 @@ class Source(Params):
     def dataset(self, input_dir: Path, cache_dir: Path) -> Dataset:
         """Read the one candidate in `input_dir`; `cache_dir` is not used. Raises DatasetError."""
         candidates = sorted(
-            entry for entry in input_dir.iterdir() if entry.name not in _IGNORED and entry.suffix not in (".dvc", ".part")
+            entry
+            for entry in input_dir.iterdir()
+            if entry.name not in _IGNORED and entry.suffix not in (".dvc", ".part")
         )
         if len(candidates) != 1:
             found = ", ".join(entry.name for entry in candidates) or "nothing"

@@ -1,0 +1,46 @@
+# make repro: the pipeline. make test: the tests. Each first makes .venv from the hash-pinned lock when it is stale.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+# `. .venv/bin/activate` for every recipe: stage commands say `python`.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+SOURCES := params.yaml $(wildcard stages/*.py emotion/*.py emotion/*/*.py)
+
+.PHONY: help repro test test-all lint lock verify
+
+help:  ## show what can be made
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+repro: .venv/pipeline .venv/params-checked  ## run the pipeline: only what changed
+	dvc repro
+
+test: .venv/dev  ## the tests (at most 12 minutes)
+	python -m pytest -m "not slow"
+
+test-all: .venv/dev  ## the slow tests: soaks, long trainings, the browser (at most 40 minutes)
+	python -m pytest -m slow
+
+lint: .venv/dev  ## ruff, format, types
+	ruff check .
+	ruff format --check .
+	mypy
+
+lock: .venv/dev  ## make the locks anew from pyproject.toml
+	bash requirements.sh
+
+.venv/params-checked: .venv/pipeline $(SOURCES)
+	@python -m stages._check
+	@touch $@
+
+# The dev lock is a superset of the pipeline's, so either marker serves `make repro`.
+.venv/pipeline: requirements.lock
+	@test ! -e .venv/dev || test requirements-dev.lock -nt .venv/dev || { touch $@; exit 0; }; \
+	$(PYTHON) -m venv .venv && python -m pip install --quiet --require-hashes -r requirements.lock \
+	&& python -m pip install --quiet --no-deps --no-build-isolation --editable . && touch $@
+
+.venv/dev: requirements-dev.lock
+	$(PYTHON) -m venv .venv
+	python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch .venv/pipeline $@
