@@ -12,18 +12,20 @@ _COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 11
 _GREY = (150, 150, 150)
 
 
-def annotate(image: np.ndarray, prediction: Prediction) -> np.ndarray:
+def annotate(image: np.ndarray, prediction: Prediction, *, zoom: int | None = None) -> np.ndarray:
     """Draw every face's box, label and bars.
 
     Args:
         image: uint8 [height, width] or [height, width, 3] RGB, the picture that was predicted.
+        zoom: how many times larger the result is; by default small pictures are enlarged to at least 240 pixels a side,
+            so that the text can be read.
 
-    Returns: uint8 [height, width, 3] RGB; the argument is unchanged. Small pictures come back at a multiple of their
-    size, at least 240 pixels wide, so that the text can be read.
+    Returns: uint8 [zoom * height, zoom * width, 3] RGB; the argument is unchanged.
     """
     canvas = Image.fromarray(image).convert("RGB")
-    zoom = max(1, -(-240 // min(canvas.size)))
-    canvas = canvas.resize((canvas.width * zoom, canvas.height * zoom), Image.Resampling.NEAREST)
+    zoom = zoom or max(1, -(-240 // min(canvas.size)))
+    if zoom > 1:
+        canvas = canvas.resize((canvas.width * zoom, canvas.height * zoom), Image.Resampling.NEAREST)
     draw = ImageDraw.Draw(canvas, "RGBA")
     for face in reversed(prediction.faces):  # the largest on top
         _draw_face(draw, face, canvas.size, zoom)

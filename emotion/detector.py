@@ -72,7 +72,7 @@ class BlazeFace:
     MIN_SCORE = 0.6
 
     def __init__(self, *, halvings: int = 3) -> None:
-        """Load the network. `halvings` of the tiles' side: 3 finds faces of a 25th of the picture's side, 1 of a 6th."""
+        """Load the network. `halvings` of the tiles' side: 3 finds faces of a 25th of the picture, 1 of a 6th."""
         self._network = LiteModel(_BLAZEFACE, threads=1)
         self._anchors = np.concatenate([_grid(16, repeat=2), _grid(8, repeat=6)])
         self._halvings = halvings
@@ -119,7 +119,10 @@ class BlazeFace:
 
     def _unframed(self, box: Box, shrink: float) -> Box:
         side = box.width * shrink / self.SIDE
-        middle_x, middle_y = (box.left + box.width / 2) * shrink, (box.top + box.height / 2) * shrink + self.RAISE * side
+        middle_x, middle_y = (
+            (box.left + box.width / 2) * shrink,
+            (box.top + box.height / 2) * shrink + self.RAISE * side,
+        )
         return Box(middle_x - side / 2, middle_y - side / 2, side, side)
 
 

@@ -1,6 +1,7 @@
 """A trained .keras -> other runtimes, and the check that both say the same. Needs the `pipeline` extra."""
 
-import os
+import contextlib
+import io
 import shutil
 import tempfile
 import zipfile
@@ -16,16 +17,23 @@ from emotion.archive import list_faces, read_faces
 from emotion.errors import UserError
 from emotion.face_model import KerasModel, LiteRTModel, OnnxModel, import_keras
 from emotion.faces import ImageError, decode_face
-from emotion.quiet import quietly
 from emotion.model_about import ABOUT_ENTRY, ModelAbout, format_about, read_about
 from emotion.picture_paths import pictures_below
+from emotion.quiet import import_tensorflow, quietly
 
 MAX_DIFFERENCE = {"float32": 1e-3, "float16": 2e-2, "int8": 0.5}  # of a probability, by precision
 MAX_FACES = 7500  # compared at most
 CALIBRATION_FACES = 300  # enough for the ranges of int8
 _BATCH = 64
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
-_SUFFIX = {"keras": ".keras", "h5": ".h5", "weights": ".weights.h5", "savedmodel": "", "litert": ".tflite", "onnx": ".onnx"}
+_SUFFIX = {
+    "keras": ".keras",
+    "h5": ".h5",
+    "weights": ".weights.h5",
+    "savedmodel": "",
+    "litert": ".tflite",
+    "onnx": ".onnx",
+}
 
 Predict = Callable[[np.ndarray], np.ndarray]  # uint8 [n, size, size, channels] -> float32 [n, labels]
 
@@ -111,7 +119,9 @@ def export(
     if labels is not None:
         accuracies = float((before.argmax(1) == labels).mean()), float((after.argmax(1) == labels).mean())
     same = float((before.argmax(1) == after.argmax(1)).mean())
-    return Report(output, _size(output), len(faces), float(difference.max()), float(difference.mean()), same, accuracies)
+    return Report(
+        output, _size(output), len(faces), float(difference.max()), float(difference.mean()), same, accuracies
+    )
 
 
 def comparison_faces(path: Path | None, about: ModelAbout) -> tuple[np.ndarray, np.ndarray | None]:
@@ -145,9 +155,8 @@ def append_about(path: Path, about: ModelAbout) -> None:
 
 def write_litert(model: Any, path: Path, about: ModelAbout, *, precision: str, faces: np.ndarray, **_: Any) -> None:
     """Write a .tflite with the facts appended; any batch size."""
-    with quietly():
-        import tensorflow as tf
-
+    tf = import_tensorflow()
+    with quietly(), contextlib.redirect_stdout(io.StringIO()):  # Keras lists the model's tensors
         converter = tf.lite.TFLiteConverter.from_keras_model(model)
         if precision != "float32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -163,12 +172,11 @@ def write_litert(model: Any, path: Path, about: ModelAbout, *, precision: str, f
 def write_onnx(model: Any, path: Path, about: ModelAbout, **_: Any) -> None:
     """Write a .onnx with the facts in `metadata_props`; any batch size."""
     try:
-        with quietly():
-            import onnx
-            import tensorflow as tf
-            import tf2onnx
+        import onnx
+        import tf2onnx
     except ImportError:
         raise UserError("exporting to ONNX needs tf2onnx: pip install 'emotion[onnx]'") from None
+    tf = import_tensorflow()
     signature = [tf.TensorSpec([None, *model.input_shape[1:]], tf.float32, name="pixels")]
     function = tf.function(lambda pixels: model(pixels, training=False), input_signature=signature)
     with quietly():
@@ -217,9 +225,7 @@ def _read_weights(path: Path, model: Any) -> Predict:
 
 
 def _read_savedmodel(path: Path, model: Any) -> Predict:
-    import tensorflow as tf
-
-    loaded = tf.saved_model.load(str(path))
+    loaded = import_tensorflow().saved_model.load(str(path))
     return lambda faces: np.asarray(loaded.serve(faces.astype(np.float32)))
 
 
@@ -259,7 +265,7 @@ def _written_whole(output: Path) -> Iterator[Path]:
         yield temporary
         if output.is_dir():
             output.rmdir()
-        os.replace(temporary, output)
+        temporary.replace(output)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -271,7 +277,7 @@ def _in_batches(predict: Predict, faces: np.ndarray) -> np.ndarray:
 def _drawn_faces(about: ModelAbout) -> np.ndarray:
     from emotion.sources.synthetic import Source
 
-    dataset = Source(seed=0, train_images=210, test_images=7).dataset(Path(), Path())
+    dataset = Source(seed=0, train_images=210, test_images=7, min_intensity=0.5, noise=0.06).dataset(Path(), Path())
     contents = [dataset.read(dataset.keys[key]) for key in sorted(dataset.keys)]
     return np.stack([decode_face(content, size_px=about.size_px, channels=about.channels) for content in contents])
 

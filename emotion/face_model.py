@@ -98,10 +98,10 @@ def import_keras():  # type: ignore[no-untyped-def]  # a module, whose type exis
     """Import Keras on TensorFlow without TensorFlow's greeting. Raises ImportError."""
     import os
 
-    from emotion.quiet import quietly
+    from emotion.quiet import import_tensorflow
 
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    with quietly():
-        import keras
+    import_tensorflow()
+    import keras
+
     return keras

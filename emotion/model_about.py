@@ -44,7 +44,9 @@ def read_about(path: Path) -> ModelAbout:
     except IsADirectoryError:
         raise UserError(f"{path} is a folder; name a model file") from None
     except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
-        raise UserError(f"{path} is not a model made by this pipeline ({error!r}); train one with `dvc repro`") from None
+        raise UserError(
+            f"{path} is not a model made by this pipeline ({error!r}); train one with `dvc repro`"
+        ) from None
 
 
 def parse_about(content: str | bytes) -> ModelAbout:

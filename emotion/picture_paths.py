@@ -5,7 +5,22 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 SUFFIXES = frozenset(
-    {".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+    {
+        ".avif",
+        ".bmp",
+        ".gif",
+        ".jfif",
+        ".jpe",
+        ".jpeg",
+        ".jpg",
+        ".pbm",
+        ".pgm",
+        ".png",
+        ".ppm",
+        ".tif",
+        ".tiff",
+        ".webp",
+    }
 )
 
 
@@ -18,7 +33,7 @@ def expand(arguments: Iterable[str]) -> Iterator[Path]:
     for argument in arguments:
         matches = [argument]
         if glob.has_magic(argument) and not Path(argument).exists():
-            matches = sorted(glob.glob(argument, recursive=True)) or [argument]
+            matches = sorted(glob.glob(argument, recursive=True)) or [argument]  # noqa: PTH207 (absolute patterns too)
         for match in matches:
             yield from pictures_below(Path(match)) or [Path(match)]
 

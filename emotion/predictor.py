@@ -83,7 +83,7 @@ class Predictor:
         self,
         models: Sequence[str | Path] = (PUBLISHED,),
         *,
-        detector: Detector | None | Literal["default"] = "default",
+        detector: Detector | Literal["default"] | None = "default",
         min_confidence: float = 0.0,
         batch_size: int = 32,
     ) -> None:
@@ -145,7 +145,9 @@ class Predictor:
         return [(crop_face(image, face.box), face.box, face.score) for face in self.detector.find(image)]
 
     def _average(self, faces: Sequence[np.ndarray]) -> np.ndarray:
-        return np.mean([model.probabilities(_stacked(faces, model)).astype(np.float64) for model in self.models], axis=0)
+        return np.mean(
+            [model.probabilities(_stacked(faces, model)).astype(np.float64) for model in self.models], axis=0
+        )
 
     def face(self, box: Box | None, score: float | None, row: np.ndarray) -> FacePrediction:
         """Put names to the probabilities [labels] of one face."""
@@ -226,7 +228,9 @@ def _checked_array(image: np.ndarray, channel_order: ChannelOrder) -> np.ndarray
     if np.issubdtype(image.dtype, np.floating) and np.isnan(image).any():
         raise ImageError(f"an array with NaN pixels; expected {expected}")
     if image.dtype != np.uint8:
-        raise ImageError(f"an array of {image.dtype}; expected {expected}: scale it to 0-255, then .astype(numpy.uint8)")
+        raise ImageError(
+            f"an array of {image.dtype}; expected {expected}: scale it to 0-255, then .astype(numpy.uint8)"
+        )
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[:, :, 0]
     if image.ndim != 2 and not (image.ndim == 3 and image.shape[2] == 3):

@@ -54,7 +54,8 @@ class Scored:
             "log_loss": round(self.log_loss, 6),
             "recall": {self.labels[index]: round(self._recall(index), 6) for index in present},
             "confusion": {
-                self.labels[index]: dict(zip(self.labels, map(int, self.confusion[index]), strict=True)) for index in present
+                self.labels[index]: dict(zip(self.labels, map(int, self.confusion[index]), strict=True))
+                for index in present
             },
         }
 
@@ -69,7 +70,10 @@ class Scored:
             found = self.total / (self.total + self.without_face)
             lines.append(f"no face found in {self.without_face} pictures, which are not scored (found in {found:.2%})")
         width = max(9, *(len(label) + 2 for label in self.labels))
-        lines += ["", f"{'true':<{width}}{'recall':>8}  predicted " + "".join(f"{label:>{width}}" for label in self.labels)]
+        lines += [
+            "",
+            f"{'true':<{width}}{'recall':>8}  predicted " + "".join(f"{label:>{width}}" for label in self.labels),
+        ]
         for index, label in enumerate(self.labels):
             if self.confusion[index].sum():
                 counts = "".join(f"{count:>{width}}" for count in self.confusion[index])

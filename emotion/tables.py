@@ -32,9 +32,13 @@ class TableWriter:
             print(f"{'no face':<{self._label_width()}}  {blank}  {'':<20}  {prediction.source}", file=self._out)
         for face in prediction.faces:
             values = "  ".join(
-                f"{face.probabilities[label]:>{width}.2f}" for label, width in zip(self._labels, self._widths, strict=True)
+                f"{face.probabilities[label]:>{width}.2f}"
+                for label, width in zip(self._labels, self._widths, strict=True)
             )
-            print(f"{face.label:<{self._label_width()}}  {values}  {_box_text(face):<20}  {prediction.source}", file=self._out)
+            print(
+                f"{face.label:<{self._label_width()}}  {values}  {_box_text(face):<20}  {prediction.source}",
+                file=self._out,
+            )
 
     def _label_width(self) -> int:
         return max(9, *(len(label) for label in self._labels))

@@ -1,8 +1,8 @@
 """Convert a trained .keras for other runtimes, then compare what both say about the same faces.
 
-Formats: keras (a copy), h5, weights (.weights.h5), savedmodel (a folder), litert (.tflite), onnx. The largest difference
-between a probability before and after is printed; over the bound (--max-difference) nothing is left behind and it is an
-error. For float16 and int8 the accuracy of both is printed where the --faces folder has a subfolder for each label.
+Formats: keras (a copy), h5, weights (.weights.h5), savedmodel (a folder), litert (.tflite), onnx. The largest
+difference of a probability before and after is printed; over the bound (--max-difference) nothing is written and it is
+an error. The accuracy of both is printed where the --faces folder has a subfolder for each label.
 """
 
 import argparse
@@ -16,7 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", required=True, choices=["keras", "h5", "weights", "savedmodel", "litert", "onnx"])
     precision = parser.add_mutually_exclusive_group()
     precision.add_argument("--float16", action="store_true", help="litert: 16-bit weights, half the size")
-    precision.add_argument("--int8", action="store_true", help="litert: 8-bit weights, calibrated 8-bit arithmetic, float in and out")
+    precision.add_argument(
+        "--int8", action="store_true", help="litert: 8-bit weights, calibrated 8-bit arithmetic, float in and out"
+    )
     parser.add_argument(
         "--faces",
         type=Path,

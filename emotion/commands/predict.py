@@ -20,9 +20,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="pictures, folders, quoted globs")
     add_model_options(parser)
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_const", dest="writer", const=JsonWriter, help="a JSON list, one item a picture")
+    form.add_argument(
+        "--json", action="store_const", dest="writer", const=JsonWriter, help="a JSON list, one item a picture"
+    )
     form.add_argument("--csv", action="store_const", dest="writer", const=CsvWriter, help="CSV, one row a face")
-    parser.add_argument("--annotate", type=Path, metavar="DIR", help="also write the pictures with boxes and bars as PNG")
+    parser.add_argument(
+        "--annotate", type=Path, metavar="DIR", help="also write the pictures with boxes and bars as PNG"
+    )
     parser.set_defaults(writer=TableWriter)
 
 

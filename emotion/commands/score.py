@@ -1,7 +1,7 @@
 """How good a model is on your own pictures: a folder with one subfolder for each label.
 
 Prints the accuracy with a 95 % interval, the recall of each label, and the confusion matrix. Where faces are looked for
-(no --no-detect), the largest face of each picture counts, and pictures without a face are listed as such and not scored.
+(no --no-detect), the largest face of each picture counts; pictures without a face are counted apart and not scored.
 """
 
 import argparse
