@@ -1,5 +1,6 @@
 """Pictures -> faces with calibrated probabilities: the whole of prediction, for one picture or for many."""
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -94,6 +95,12 @@ class Predictor:
         self.detector = BlazeFace() if detector == "default" else detector
         self.min_confidence = min_confidence
         self._batch_size = batch_size
+
+    def with_detector(self, detector: Detector | None) -> "Predictor":
+        """The same models with another detector."""
+        other = copy.copy(self)
+        other.detector = detector
+        return other
 
     def predict(self, picture: Picture, *, channel_order: ChannelOrder = "rgb") -> Prediction:
         """Predict one picture.

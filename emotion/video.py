@@ -26,7 +26,7 @@ _USUAL_RATE = 30.0  # frames per second, where the source does not say
 
 @dataclass(frozen=True)
 class Summary:
-    """What came of a video: frames read, frames in which faces were looked for, faces followed, and whether it ended."""
+    """What came of a video: frames read, frames that were looked at, faces followed, and whether it was stopped."""
 
     frames: int
     looked_at: int

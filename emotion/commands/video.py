@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     source = FrameSource(arguments.source)
     predictor = predictor_from(arguments)
     if predictor.detector is not None:
-        predictor.detector = BlazeFace(halvings=1)
+        predictor = predictor.with_detector(BlazeFace(halvings=1))
     progress = Progress(source.expected)
     summary = label_video(
         source,
@@ -60,7 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     how = "stopped after" if summary.stopped else "read"
     rate = summary.frames / max(progress.seconds, 1e-9)
     print(
-        f"{how} {summary.frames} frames ({rate:.0f} a second), looked at {summary.looked_at}, followed {summary.faces} faces"
+        f"{how} {summary.frames} frames ({rate:.0f} a second), looked at {summary.looked_at}, "
+        f"followed {summary.faces} faces"
     )
     return 0
 
