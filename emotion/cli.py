@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import NoReturn
 
 from emotion.errors import UserError
 
@@ -48,6 +49,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """Says what is wrong with the arguments on one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with 2."""
+        self.exit(BAD_INPUT, f"{self.prog}: {message} ({self.prog} --help tells more)\n")
+
+
 def complain(message: str) -> int:
     """Say on one line of stderr what is wrong; returns the exit status for bad input."""
     print(f"emotion: {' '.join(message.split())}", file=sys.stderr)
@@ -55,7 +64,7 @@ def complain(message: str) -> int:
 
 
 def _parser(name: str, module: ModuleType) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog=f"emotion {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     module.add_arguments(parser)
@@ -63,7 +72,7 @@ def _parser(name: str, module: ModuleType) -> argparse.ArgumentParser:
 
 
 def _overview(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="emotion", description="Recognise the emotion of faces.")
+    parser = OneLineParser(prog="emotion", description="Recognise the emotion of faces.")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, (_, what) in COMMANDS.items():
         subparsers.add_parser(name, help=what)

@@ -46,6 +46,10 @@ class LiteRTModel:
 
         self.about = read_about(path)
         self._model = LiteModel(path)
+        expected = (self.about.size_px, self.about.size_px, self.about.channels)
+        if self._model.input_shape != expected:
+            has, says = ("x".join(map(str, shape)) for shape in (self._model.input_shape, expected))
+            raise UserError(f"{path} says its faces are {says}, but it takes {has}; export it again")
 
     def probabilities(self, faces: np.ndarray) -> np.ndarray:
         """uint8 [n, size_px, size_px, channels], 0-255 -> float32 [n, labels]."""

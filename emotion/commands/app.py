@@ -4,6 +4,7 @@ Only this machine can open the page unless --host says otherwise. Browsers allow
 """
 
 import argparse
+import contextlib
 import socket
 
 from emotion.commands.options import add_model_options, predictor_from
@@ -37,10 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not is_loopback(arguments.host):
         print("Anyone who can reach this machine can open the page.", flush=True)
     config = uvicorn.Config(app, log_level="warning", access_log=False, ws="websockets", ws_max_size=limit_bytes)
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
-    except KeyboardInterrupt:
-        pass
     return 0
 
 

@@ -141,14 +141,17 @@ function newFace(face) {
   item.innerHTML = '<h2><span class="dot"></span><span class="name"></span><span class="percent"></span></h2>';
   bars.className = "bars";
   for (const label of Object.keys(face.probabilities)) {
-    const name = document.createElement("dt"), track = document.createElement("span"), fill = document.createElement("span"), value = document.createElement("dd");
+    const name = document.createElement("dt"), cell = document.createElement("dd");
+    const track = document.createElement("span"), fill = document.createElement("span"), value = document.createElement("span");
     name.textContent = label;
     track.className = "track";
     track.setAttribute("aria-hidden", "true");
     fill.className = "fill";
     fill.style.background = colourOf(label);
     track.append(fill);
-    bars.append(name, track, value);
+    value.className = "value";
+    cell.append(track, value);
+    bars.append(name, cell);
   }
   item.append(bars);
   return item;
@@ -160,7 +163,7 @@ function fill(item, face) {
   item.querySelector(".percent").textContent = percent(face.confidence);
   const values = Object.values(face.probabilities);
   item.querySelectorAll(".fill").forEach((bar, index) => { bar.style.width = `${100 * values[index]}%`; });
-  item.querySelectorAll("dd").forEach((value, index) => { value.textContent = percent(values[index]); });
+  item.querySelectorAll(".value").forEach((value, index) => { value.textContent = percent(values[index]); });
 }
 
 // --- events -----------------------------------------------------------------------------------------------------------
