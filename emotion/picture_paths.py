@@ -4,6 +4,8 @@ import glob
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from emotion.errors import UserError
+
 SUFFIXES = frozenset(
     {
         ".avif",
@@ -25,7 +27,7 @@ SUFFIXES = frozenset(
 
 
 def expand(arguments: Iterable[str]) -> Iterator[Path]:
-    """Yield files in the order of the arguments.
+    """Yield files in the order of the arguments. Raises UserError for a folder without pictures.
 
     A file is itself; a folder is the pictures in it and below, by the ending of their names, sorted; a pattern that
     names no file is expanded, sorted. What matches nothing is yielded as it is, so that it is reported as missing.
@@ -34,8 +36,11 @@ def expand(arguments: Iterable[str]) -> Iterator[Path]:
         matches = [argument]
         if glob.has_magic(argument) and not Path(argument).exists():
             matches = sorted(glob.glob(argument, recursive=True)) or [argument]  # noqa: PTH207 (absolute patterns too)
-        for match in matches:
-            yield from pictures_below(Path(match)) or [Path(match)]
+        for match in map(Path, matches):
+            found = pictures_below(match)
+            if match.is_dir() and not found:
+                raise UserError(f"{match}: a folder without pictures ({', '.join(sorted(SUFFIXES))})")
+            yield from found or [match]
 
 
 def pictures_below(folder: Path) -> list[Path]:

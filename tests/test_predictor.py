@@ -75,8 +75,20 @@ def test_many_pictures_keep_their_order_and_bad_ones_say_why(tmp_path, crops):
     (tmp_path / "empty.jpg").touch()
     pictures = [drawn_face(0), tmp_path / "empty.jpg", png(drawn_face(1)), tmp_path / "gone.png", tmp_path]
     predictions = list(crops.predict_many(pictures))
-    assert [prediction.source for prediction in predictions] == ["array", str(pictures[1]), "bytes", str(pictures[3]), str(tmp_path)]
-    assert [prediction.error for prediction in predictions] == [None, "empty file", None, "no such file", "a folder, not a picture"]
+    assert [prediction.source for prediction in predictions] == [
+        "array",
+        str(pictures[1]),
+        "bytes",
+        str(pictures[3]),
+        str(tmp_path),
+    ]
+    assert [prediction.error for prediction in predictions] == [
+        None,
+        "empty file",
+        None,
+        "no such file",
+        "a folder, not a picture",
+    ]
 
 
 def test_batches_of_any_size_give_the_same_numbers():
@@ -89,7 +101,14 @@ def test_batches_of_any_size_give_the_same_numbers():
 def test_one_network_call_for_a_batch(crops):
     calls = []
     model = crops.models[0]
-    counted = type("Counted", (), {"about": model.about, "probabilities": lambda self, faces: calls.append(len(faces)) or model.probabilities(faces)})
+    counted = type(
+        "Counted",
+        (),
+        {
+            "about": model.about,
+            "probabilities": lambda self, faces: calls.append(len(faces)) or model.probabilities(faces),
+        },
+    )
     other = Predictor(detector=None, batch_size=4)
     other.models = [counted()]
     list(other.predict_many([drawn_face(number) for number in range(6)]))

@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"http://{shown}:{listener.getsockname()[1]}  (Ctrl-C stops it)", flush=True)
     if not is_loopback(arguments.host):
         print("Anyone who can reach this machine can open the page.", flush=True)
-    config = uvicorn.Config(app, log_level="warning", access_log=False, ws="websockets", ws_max_size=limit_bytes)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, ws="websockets-sansio", ws_max_size=limit_bytes)
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
     return 0

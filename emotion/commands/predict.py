@@ -32,11 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict and print; 2 when a file could not be used, else 0."""
+    paths = list(expand(arguments.paths))
     predictor = predictor_from(arguments)
     folder = new_folder(arguments.annotate) if arguments.annotate else None
     status, names = 0, NumberedNames()
     with arguments.writer(sys.stdout, predictor.labels) as writer:
-        for prediction in predictor.predict_many(expand(arguments.paths)):
+        for prediction in predictor.predict_many(paths):
             writer.write(prediction)
             if prediction.error is not None:
                 print(f"emotion: {prediction.source}: {prediction.error}", file=sys.stderr)

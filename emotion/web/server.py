@@ -26,7 +26,7 @@ from emotion.tracking import FaceTracker
 _PAGE = Path(__file__).parent
 _FILES = {"/": "index.html", "/app.js": "app.js", "/style.css": "style.css"}
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; media-src 'self' blob:; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; media-src blob:; frame-ancestors 'none'",
     "Permissions-Policy": "camera=(self), microphone=()",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
