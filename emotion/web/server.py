@@ -24,7 +24,7 @@ from emotion.tables import as_dict
 from emotion.tracking import FaceTracker
 
 _PAGE = Path(__file__).parent
-_FILES = {"/": "index.html", "/app.js": "app.js", "/style.css": "style.css"}
+_FILES = {"/": "index.html", "/app.js": "app.js", "/style.css": "style.css", "/icon.svg": "icon.svg"}
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; media-src blob:; frame-ancestors 'none'",
     "Permissions-Policy": "camera=(self), microphone=()",
