@@ -101,7 +101,7 @@ class FaceTracker:
 def _continue(track: Track, face: Found, row: np.ndarray, keep: float, time_s: float) -> None:
     """Move a track on: `keep` is the weight of what it said before, 0 to 1."""
     track.probabilities = keep * track.probabilities + (1 - keep) * row
-    steady = min(keep, 0.5)
+    steady = min(keep, 0.3)  # a box that lags behind is worse than one that trembles
     track.box = Box(*(steady * old + (1 - steady) * new for old, new in zip(track.box, face.box, strict=True)))
     track.score, track.seen_s = face.score, time_s
     best = int(track.probabilities.argmax())
