@@ -1,0 +1,93 @@
+"""Draw boxes, labels and probability bars over a picture."""
+
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from emotion.predictor import UNCERTAIN, FacePrediction, Prediction
+
+# Okabe & Ito 2008: eight colours that colour-blind people can tell apart (https://jfly.uni-koeln.de/color/).
+_COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
+_GREY = (150, 150, 150)
+
+
+def annotate(image: np.ndarray, prediction: Prediction, *, zoom: int | None = None) -> np.ndarray:
+    """Draw every face's box, label and bars.
+
+    Args:
+        image: uint8 [height, width] or [height, width, 3] RGB, the picture that was predicted.
+        zoom: how many times larger the result is; by default small pictures are enlarged to at least 240 pixels a side,
+            so that the text can be read.
+
+    Returns: uint8 [zoom * height, zoom * width, 3] RGB; the argument is unchanged.
+    """
+    canvas = Image.fromarray(image).convert("RGB")
+    zoom = zoom or max(1, -(-240 // min(canvas.size)))
+    if zoom > 1:
+        canvas = canvas.resize((canvas.width * zoom, canvas.height * zoom), Image.Resampling.NEAREST)
+    draw = ImageDraw.Draw(canvas, "RGBA")
+    for face in reversed(prediction.faces):  # the largest on top
+        _draw_face(draw, face, canvas.size, zoom)
+    return np.asarray(canvas)
+
+
+def label_colour(face: FacePrediction, label: str | None = None) -> tuple[int, int, int]:
+    """The colour of a label; grey for "uncertain"."""
+    label = label or face.label
+    return _GREY if label == UNCERTAIN else _COLOURS[list(face.probabilities).index(label) % len(_COLOURS)]
+
+
+def _draw_face(draw: ImageDraw.ImageDraw, face: FacePrediction, size: tuple[int, int], zoom: int) -> None:
+    left, top, width, height = face.box.rounded() if face.box else (0, 0, size[0] // zoom, size[1] // zoom)
+    left, top, width, height = left * zoom, top * zoom, width * zoom, height * zoom
+    font_px = int(np.clip(width / 9, 11, 36))
+    draw.rectangle(
+        (left, top, left + width - 1, top + height - 1), outline=label_colour(face), width=max(2, font_px // 7)
+    )
+    _draw_title(draw, f"{face.label} {face.confidence:.0%}", left, top, label_colour(face), font_px)
+    _draw_bars(draw, face, left, top, width, height, font_px, size)
+
+
+def _draw_title(
+    draw: ImageDraw.ImageDraw, text: str, left: int, top: int, colour: tuple[int, int, int], font_px: int
+) -> None:
+    text_width = draw.textlength(text, font=_font(font_px))
+    y = top - font_px - 6 if top >= font_px + 6 else max(top, 0)
+    x = max(left, 0)
+    draw.rectangle((x, y, x + text_width + 8, y + font_px + 6), fill=(*colour, 235))
+    draw.text((x + 4, y + 1), text, fill=_ink(colour), font=_font(font_px))
+
+
+def _draw_bars(
+    draw: ImageDraw.ImageDraw,
+    face: FacePrediction,
+    left: int,
+    top: int,
+    width: int,
+    height: int,
+    font_px: int,
+    size: tuple[int, int],
+) -> None:
+    """A row for each label under the box, or inside its lower part where the picture ends."""
+    row = max(9, int(font_px * 0.8))
+    y = min(top + height + 2, size[1] - row * len(face.probabilities))
+    x, font = max(left, 0), _font(row - 2)
+    name_width = max(draw.textlength(label, font=font) for label in face.probabilities) + 6
+    draw.rectangle((x, y, x + width - 1, y + row * len(face.probabilities)), fill=(0, 0, 0, 140))
+    for label, probability in face.probabilities.items():
+        draw.text((x + 3, y), label, fill=(255, 255, 255), font=font)
+        bar = max(1.0, (width - name_width - 3) * probability)
+        draw.rectangle((x + name_width, y + 2, x + name_width + bar, y + row - 2), fill=label_colour(face, label))
+        y += row
+
+
+def _ink(colour: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Black or white, whichever is easier to read on `colour`."""
+    red, green, blue = colour
+    return (0, 0, 0) if 0.299 * red + 0.587 * green + 0.114 * blue > 110 else (255, 255, 255)
+
+
+@lru_cache(maxsize=32)
+def _font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size_px)
