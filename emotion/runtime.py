@@ -1,11 +1,13 @@
 """The pins that must be set before TensorFlow or Keras is imported, and those that follow right after."""
 
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from emotion import processes
 from emotion.errors import UserError
 from emotion.recipe import Recipe
 
@@ -68,10 +70,9 @@ def _pin_jax(recipe: Recipe) -> None:
 
     tf.config.set_visible_devices([], "GPU")
     os.environ["NPROC"] = str(recipe.intra_op_threads)  # the size of XLA's thread pool on a CPU
-    try:
-        import jax  # noqa: F401
-    except ImportError:
-        raise UserError("train.backend: jax needs JAX; install it with `pip install 'emotion[jax]'`") from None
+    if importlib.util.find_spec("jax") is None:
+        raise UserError("train.backend: jax needs JAX; install it with `pip install 'emotion[jax]'`")
+    processes.join(recipe.devices)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from emotion.batch_norm import FusedBatchNormalization, SynchronizedBatchNormalization
 from emotion.batches import Augment, class_weights, evaluation_batches, steps_per_epoch, training_batches
 from emotion.errors import UserError
+from emotion.processes import first_says, process_count, process_index, share
 from emotion.recipe import Recipe
 from emotion.records import Faces
 from emotion.training_state import StateFile, TrainingState
@@ -187,19 +188,24 @@ def train_network(
             seed=seed,
             augment=augment,
         )
+        if process_count() > 1:
+            rows = share(recipe.batch_size)
+            batches = batches.map(lambda pictures, labels: (pictures[rows], labels[rows]))
         held_out = evaluation_batches(val, label_count=label_count, batch_size=EVALUATION_BATCH)
+        alone = recipe.backend == "jax" and recipe.devices > 1  # validation is then for one device of one process
+        validation = [Validation(network, val, label_count, recipe, keeper)] if alone and len(val.images) else []
         weights = class_weights(train.label_indexes, label_count) if recipe.class_weights == "balanced" else None
-        with _readable_failures(recipe, session):
+        with _readable_failures(recipe, session), on_devices():
             model.fit(
                 batches,
-                validation_data=held_out if len(val.images) else None,
+                validation_data=held_out if len(val.images) and not alone else None,
                 initial_epoch=first_epoch,
                 epochs=last_epoch,
                 steps_per_epoch=steps,
                 class_weight=weights,
                 shuffle=False,
                 verbose=0,
-                callbacks=[keeper, Progress(recipe.epochs, steps, recipe.batch_size), *watchers, session],
+                callbacks=[*validation, keeper, Progress(recipe.epochs, steps, recipe.batch_size), *watchers, session],
             )
     return Trained(session.kept_weights, session.kept_epoch, session.history)
 
@@ -280,6 +286,45 @@ class KeepWeights(keras.callbacks.Callback):
             self.model.set_weights(self._raw)
 
 
+class Validation(keras.callbacks.Callback):
+    """Validates on one device of the first process, where several share the training, and tells the others.
+
+    It must be the first callback: it adds what it found to the epoch's logs.
+    """
+
+    def __init__(self, network: Network, val: Faces, label_count: int, recipe: Recipe, keeper: KeepWeights) -> None:
+        super().__init__()
+        self._keeper, self._model = keeper, None
+        self._val = val
+        self._labels = keras.utils.to_categorical(val.label_indexes, label_count)
+        self._build = lambda: build_model(network, val.images.shape[1:], label_count, for_training=False)
+        self._smoothing = recipe.label_smoothing
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Add val_accuracy and val_loss to the epoch's logs."""
+        self._keeper.on_test_begin()
+        accuracy, loss = first_says(self._scores() if process_index() == 0 else (0.0, 0.0))
+        self._keeper.on_test_end({"accuracy": accuracy})
+        if logs is not None:
+            logs.update(val_accuracy=accuracy, val_loss=loss)
+
+    def _scores(self) -> tuple[float, float]:
+        weights = [np.array(weight) for weight in self.model.get_weights()]
+        shared = keras.distribution.distribution()
+        keras.distribution.set_distribution(None)
+        try:
+            self._model = self._model or self._build()
+            self._model.set_weights(weights)
+            logits = predict_logits(self._model, self._val.images)
+        finally:
+            keras.distribution.set_distribution(shared)
+        right = logits.argmax(axis=1) == self._val.label_indexes
+        losses = keras.losses.categorical_crossentropy(
+            self._labels, logits, from_logits=True, label_smoothing=self._smoothing
+        )
+        return float(right.mean()), float(np.mean(losses))
+
+
 class Progress(keras.callbacks.Callback):
     """One line an epoch, and a bar within the epoch on a terminal. Stops at the first loss that is not a number."""
 
@@ -308,6 +353,8 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Print the epoch's line."""
         self._bar.close()
+        if process_index() > 0:
+            return
         seconds = time.monotonic() - self._began
         logs = {**(logs or {}), "learning_rate": _learning_rate(self.model)}
         figures = "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
@@ -363,6 +410,8 @@ class Session(keras.callbacks.Callback):
         whether the run was interrupted or not. Returns the epoch to go on with.
         """
         self._watchers, self._watcher_facts = watchers, []
+        if first_says([len(self.history)]) != [len(self.history)]:  # waits for process 0 to have saved, too
+            raise UserError(f"{self._file.path} is not the same for all processes; give them one shared folder")
         state = self._file.load() if self.history else None
         if state is None:
             return first_epoch
@@ -388,6 +437,8 @@ class Session(keras.callbacks.Callback):
         rate = _learning_rate(self.model)
         row = {"epoch": epoch + 1, **{name: float(value) for name, value in (logs or {}).items()}, "learning_rate": rate}
         self.history.append(row)
+        if process_index() > 0:
+            return
         self._file.save(self._state())
         self._write_history()
         with self._file.timings.open("a") as timings:
@@ -436,8 +487,11 @@ def _check_validation(recipe: Recipe, val: Faces) -> None:
 
 def _devices_scope(recipe: Recipe) -> Callable[[], AbstractContextManager[Any]]:
     """What to build and compile a model within, so that `train.devices` devices share each batch."""
-    if recipe.devices == 1 or recipe.backend != "tensorflow":
+    if recipe.devices == 1:
         return nullcontext
+    if recipe.backend == "jax":
+        devices = keras.distribution.list_devices()[: recipe.devices]
+        return keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False).scope
     import tensorflow as tf
 
     kind = "GPU" if _has_gpu() else "CPU"
@@ -518,10 +572,11 @@ def _has_gpu() -> bool:
 
 
 def _number_layers_anew() -> None:
-    """Let layer names repeat from one model to the next, and keep the precision, which clear_session would forget."""
-    policy = keras.config.dtype_policy()
+    """Let layer names repeat from one model to the next; keep the rest of what clear_session forgets."""
+    policy, distribution = keras.config.dtype_policy(), keras.distribution.distribution()
     keras.utils.clear_session(free_memory=False)
     keras.config.set_dtype_policy(policy)
+    keras.distribution.set_distribution(distribution)
 
 
 @contextmanager
@@ -546,4 +601,9 @@ def _readable_failures(recipe: Recipe, session: Session) -> Iterator[None]:
     except Exception as error:  # each backend has its own class for it
         if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error) or "ResourceExhausted" in repr(error):
             raise UserError(f"out of memory with train.batch_size: {recipe.batch_size}; lower it") from None
+        if process_count() > 1 and not isinstance(error, UserError):
+            raise UserError(
+                f"process {process_index()} of {process_count()} lost the others ({str(error).splitlines()[0][:200]}); "
+                f"{len(session.history)} finished epochs are kept in .cache; start all processes again to go on from there"
+            ) from error
         raise

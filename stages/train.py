@@ -2,12 +2,14 @@
 
 import json
 import sys
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from emotion.calibration import accuracy, fit_temperature, log_loss, probabilities_from
+from emotion.processes import process_index
 from emotion.recipe import Recipe
 from emotion.runtime import pin
 from stages._stage import Block, Choice, Later, Section, run_stage, write_json
@@ -52,7 +54,7 @@ def train(
     start = init.path and partial(
         start_from, path=checked_file(init.path, init.sha256, key="train.init.sha256"), labels=about.labels
     )
-    with state_file.held():
+    with state_file.held() if process_index() == 0 else nullcontext():
         trained = training.train_network(
             network.load(),
             train_faces,
@@ -65,6 +67,8 @@ def train(
             history_path=history,
             start=start or None,
         )
+        if process_index() > 0:
+            return
         logits = training.build_model(network.load(), train_faces.images.shape[1:], len(about.labels), for_training=False)
         logits.set_weights(trained.weights)
         val_logits = training.predict_logits(logits, val_faces.images)
