@@ -93,7 +93,8 @@ def build_model(
     policy = keras.config.dtype_policy() if for_training else keras.DTypePolicy("float32")
     with scope(), _policy(policy):
         pixels = keras.Input(tuple(shape), name="pixels", dtype="float32")
-        return keras.Model(pixels, network.logits(pixels, label_count=label_count, batch_norm=batch_norm), name="logits")
+        logits = network.logits(pixels, label_count=label_count, batch_norm=batch_norm)
+        return keras.Model(pixels, logits, name="logits")
 
 
 def with_probabilities(logits: keras.Model, temperature: float) -> keras.Model:
@@ -164,7 +165,9 @@ def train_network(
     )
     keeper = KeepWeights(keep=recipe.keep, averaged=recipe.ema_decay > 0, ema_decay=recipe.ema_decay)
     session = Session(state_file, history_path, keeper)
-    phases = network.phases(model, recipe) if isinstance(network, FineTuned) else [Phase(recipe.epochs, recipe.learning_rate)]
+    phases = [Phase(recipe.epochs, recipe.learning_rate)]
+    if isinstance(network, FineTuned):
+        phases = network.phases(model, recipe)
     if not session.history:
         if isinstance(network, FineTuned):
             network.load_pretrained(model)
@@ -190,7 +193,7 @@ def train_network(
         )
         if process_count() > 1:
             rows = share(recipe.batch_size)
-            batches = batches.map(lambda pictures, labels: (pictures[rows], labels[rows]))
+            batches = batches.map(lambda pictures, labels, rows=rows: (pictures[rows], labels[rows]))
         held_out = evaluation_batches(val, label_count=label_count, batch_size=EVALUATION_BATCH)
         alone = recipe.backend == "jax" and recipe.devices > 1  # validation is then for one device of one process
         validation = [Validation(network, val, label_count, recipe, keeper)] if alone and len(val.images) else []
@@ -294,8 +297,8 @@ class Validation(keras.callbacks.Callback):
 
     def __init__(self, network: Network, val: Faces, label_count: int, recipe: Recipe, keeper: KeepWeights) -> None:
         super().__init__()
-        self._keeper, self._model = keeper, None
-        self._val = val
+        self._keeper, self._val = keeper, val
+        self._alone: keras.Model | None = None  # the same network, on this process's own device
         self._labels = keras.utils.to_categorical(val.label_indexes, label_count)
         self._build = lambda: build_model(network, val.images.shape[1:], label_count, for_training=False)
         self._smoothing = recipe.label_smoothing
@@ -313,9 +316,9 @@ class Validation(keras.callbacks.Callback):
         shared = keras.distribution.distribution()
         keras.distribution.set_distribution(None)
         try:
-            self._model = self._model or self._build()
-            self._model.set_weights(weights)
-            logits = predict_logits(self._model, self._val.images)
+            self._alone = self._alone or self._build()
+            self._alone.set_weights(weights)
+            logits = predict_logits(self._alone, self._val.images)
         finally:
             keras.distribution.set_distribution(shared)
         right = logits.argmax(axis=1) == self._val.label_indexes
