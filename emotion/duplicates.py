@@ -9,7 +9,8 @@ import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
+from functools import partial
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +30,9 @@ _CORRELATED_AT_ONCE = 2048  # pairs
 _COSINES = np.rint(
     2**12 * np.cos(np.pi / _THUMBNAIL_PX * np.outer(np.arange(_HASH_PX), np.arange(_THUMBNAIL_PX) + 0.5))
 )
+_MANY = 1 << 16  # hashes, from which bands are faster than comparing all
+_MAX_BANDED_DISTANCE = 11  # bits; beyond, so many bits may flip in a band that comparing all is faster
+_CANDIDATES = 1 << 20  # pairs compared at once by a thread
 
 
 class Fingerprints(NamedTuple):
@@ -138,7 +142,62 @@ def _covariance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _close_hashes(hashes: np.ndarray, max_distance: int) -> tuple[np.ndarray, np.ndarray]:
-    """Index pairs (first < second) whose hashes differ in at most `max_distance` bits, compared tile by tile."""
+    """Index pairs (first < second) whose hashes differ in at most `max_distance` bits, sorted."""
+    if len(hashes) < _MANY or max_distance > _MAX_BANDED_DISTANCE:
+        return _close_hashes_by_comparing_all(hashes, max_distance)
+    return _close_hashes_by_bands(hashes, max_distance)
+
+
+def _close_hashes_by_bands(hashes: np.ndarray, max_distance: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same pairs, without comparing each with each.
+
+    Cut into four bands of 16 bits, two hashes that differ in at most d bits differ in at most d // 4 in one band. So
+    hashes are sorted by a band, and each is compared with those whose band is that close: all ways to flip so few bits
+    are tried.
+    Source: Norouzi, Punjani & Fleet 2012, multi-index hashing (https://arxiv.org/abs/1307.2982).
+    """
+    bands = _bands(hashes)
+    flips = [mask for mask in range(1 << 16) if mask.bit_count() <= max_distance // 4]
+    found = [np.empty((2, 0), np.int64)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for band in bands:
+            order = np.argsort(band, kind="stable")
+            starts = np.searchsorted(band[order], np.arange((1 << 16) + 1))
+            search = partial(_matches, hashes, band, order, starts, max_distance)
+            found += [pairs for of_flip in pool.map(search, flips) for pairs in of_flip]
+    pairs = np.unique(np.concatenate(found, axis=1), axis=1)  # a pair may be close in several bands
+    return pairs[0], pairs[1]
+
+
+def _matches(
+    hashes: np.ndarray, band: np.ndarray, order: np.ndarray, starts: np.ndarray, max_distance: int, flip: int
+) -> list[np.ndarray]:
+    """Pairs whose bands differ by exactly `flip`: int64 arrays [2, pairs], (first < second)."""
+    partner = band[order] ^ flip
+    # A pair is found once: from the smaller band value; within one value, from the earlier index.
+    begins = starts[partner] if flip else np.arange(1, len(order) + 1)
+    counts = np.where(partner >= band[order], starts[partner + 1] - begins, 0)
+    blocks = np.searchsorted(np.cumsum(counts), np.arange(0, counts.sum(), _CANDIDATES))
+    pairs = []
+    for low, high in pairwise([*np.unique(blocks).tolist(), len(order)]):
+        times = counts[low:high]
+        left = np.repeat(np.arange(low, high), times)
+        within = np.arange(len(left)) - np.repeat(np.cumsum(times) - times, times)
+        first, second = order[left], order[np.repeat(begins[low:high], times) + within]
+        close = np.bitwise_count(hashes[first] ^ hashes[second]) <= max_distance
+        pairs.append(np.sort(np.stack([first[close], second[close]]), axis=0))
+    return pairs
+
+
+def _bands(hashes: np.ndarray) -> np.ndarray:
+    """uint64 [n] -> int64 [4, n], 0-65535: bits 0, 4, 8, ... then 1, 5, 9, ...: neighbours in a hash tend to agree."""
+    bits = np.unpackbits(hashes[:, None].view(np.uint8), axis=1).reshape(-1, 16, 4)
+    packed = np.ascontiguousarray(np.packbits(bits.transpose(2, 0, 1), axis=2))
+    return packed.view(np.uint16)[..., 0].astype(np.int64)
+
+
+def _close_hashes_by_comparing_all(hashes: np.ndarray, max_distance: int) -> tuple[np.ndarray, np.ndarray]:
+    """Compare each with each, tile by tile."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         bands = pool.map(lambda top: _close_to_band(hashes, top, max_distance), range(0, len(hashes), _BAND))
         empty = np.empty(0, np.int64)

@@ -1,9 +1,11 @@
 """The pins that must be set before TensorFlow or Keras is imported, and those that follow right after."""
 
+import importlib.util
 import os
 import sys
 from typing import Any, Protocol
 
+from emotion import processes
 from emotion.errors import UserError
 from emotion.quiet import import_tensorflow
 
@@ -48,7 +50,7 @@ def pin(pins: Pins, *, seed: int, devices: int = 1) -> None:
         tf.config.experimental.set_memory_growth(gpu, True)
     tf.config.experimental.enable_op_determinism()
     if pins.backend == "jax":
-        _pin_jax(pins)
+        _pin_jax(pins, devices)
     elif devices > 1:
         _share(devices, gpus)
 
@@ -73,13 +75,12 @@ def _share(devices: int, gpus: list[Any]) -> None:
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
 
 
-def _pin_jax(pins: Pins) -> None:
+def _pin_jax(pins: Pins, devices: int) -> None:
     """Leave the GPUs to JAX; TensorFlow only reads the data."""
     import tensorflow as tf
 
     tf.config.set_visible_devices([], "GPU")
     os.environ["NPROC"] = str(pins.intra_op_threads)  # the size of XLA's thread pool on a CPU
-    try:
-        import jax  # noqa: F401
-    except ImportError:
-        raise UserError("train.backend: jax needs JAX; install it with `pip install 'emotion[jax]'`") from None
+    if importlib.util.find_spec("jax") is None:
+        raise UserError("train.backend: jax needs JAX; install it with `pip install 'emotion[jax]'`")
+    processes.join(devices)

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from emotion.batch_norm import FusedBatchNormalization, SynchronizedBatchNormalization
 from emotion.batches import Augment, class_weights, evaluation_batches, steps_per_epoch, training_batches
 from emotion.errors import UserError
+from emotion.processes import first_says, process_count, process_index, share
 from emotion.recipe import Recipe
 from emotion.records import Faces
 from emotion.training_state import StateFile, TrainingState
@@ -91,9 +92,8 @@ def build_model(
     policy = keras.config.dtype_policy() if for_training else keras.DTypePolicy("float32")
     with scope(), _policy(policy):
         pixels = keras.Input(tuple(shape), name="pixels", dtype="float32")
-        return keras.Model(
-            pixels, network.logits(pixels, label_count=label_count, batch_norm=batch_norm), name="logits"
-        )
+        logits = network.logits(pixels, label_count=label_count, batch_norm=batch_norm)
+        return keras.Model(pixels, logits, name="logits")
 
 
 def with_probabilities(logits: keras.Model, temperature: float) -> keras.Model:
@@ -164,11 +164,9 @@ def train_network(
     )
     keeper = KeepWeights(keep=recipe.keep, averaged=recipe.ema_decay > 0, ema_decay=recipe.ema_decay)
     session = Session(state_file, history_path, keeper)
-    phases = (
-        network.phases(model, recipe)
-        if isinstance(network, FineTuned)
-        else [Phase(recipe.epochs, recipe.learning_rate)]
-    )
+    phases = [Phase(recipe.epochs, recipe.learning_rate)]
+    if isinstance(network, FineTuned):
+        phases = network.phases(model, recipe)
     if not session.history:
         if isinstance(network, FineTuned):
             network.load_pretrained(model)
@@ -192,19 +190,24 @@ def train_network(
             seed=seed,
             augment=augment,
         )
+        if process_count() > 1:
+            rows = share(recipe.batch_size)
+            batches = batches.map(lambda pictures, labels, rows=rows: (pictures[rows], labels[rows]))
         held_out = evaluation_batches(val, label_count=label_count, batch_size=EVALUATION_BATCH)
+        alone = recipe.backend == "jax" and recipe.devices > 1  # validation is then for one device of one process
+        validation = [Validation(network, val, label_count, recipe, keeper)] if alone and len(val.images) else []
         weights = class_weights(train.label_indexes, label_count) if recipe.class_weights == "balanced" else None
-        with _readable_failures(recipe, session):
+        with _readable_failures(recipe, session), on_devices():
             model.fit(
                 batches,
-                validation_data=held_out if len(val.images) else None,
+                validation_data=held_out if len(val.images) and not alone else None,
                 initial_epoch=first_epoch,
                 epochs=last_epoch,
                 steps_per_epoch=steps,
                 class_weight=weights,
                 shuffle=False,
                 verbose=0,
-                callbacks=[keeper, Progress(recipe.epochs, steps, recipe.batch_size), *watchers, session],
+                callbacks=[*validation, keeper, Progress(recipe.epochs, steps, recipe.batch_size), *watchers, session],
             )
     return Trained(session.kept_weights, session.kept_epoch, session.history)
 
@@ -287,6 +290,45 @@ class KeepWeights(keras.callbacks.Callback):
             self.model.set_weights(self._raw)
 
 
+class Validation(keras.callbacks.Callback):
+    """Validates on one device of the first process, where several share the training, and tells the others.
+
+    It must be the first callback: it adds what it found to the epoch's logs.
+    """
+
+    def __init__(self, network: Network, val: Faces, label_count: int, recipe: Recipe, keeper: KeepWeights) -> None:
+        super().__init__()
+        self._keeper, self._val = keeper, val
+        self._alone: keras.Model | None = None  # the same network, on this process's own device
+        self._labels = keras.utils.to_categorical(val.label_indexes, label_count)
+        self._build = lambda: build_model(network, val.images.shape[1:], label_count, for_training=False)
+        self._smoothing = recipe.label_smoothing
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Add val_accuracy and val_loss to the epoch's logs."""
+        self._keeper.on_test_begin()
+        accuracy, loss = first_says(self._scores() if process_index() == 0 else (0.0, 0.0))
+        self._keeper.on_test_end({"accuracy": accuracy})
+        if logs is not None:
+            logs.update(val_accuracy=accuracy, val_loss=loss)
+
+    def _scores(self) -> tuple[float, float]:
+        weights = [np.array(weight) for weight in self.model.get_weights()]
+        shared = keras.distribution.distribution()
+        keras.distribution.set_distribution(None)
+        try:
+            self._alone = self._alone or self._build()
+            self._alone.set_weights(weights)
+            logits = predict_logits(self._alone, self._val.images)
+        finally:
+            keras.distribution.set_distribution(shared)
+        right = logits.argmax(axis=1) == self._val.label_indexes
+        losses = keras.losses.categorical_crossentropy(
+            self._labels, logits, from_logits=True, label_smoothing=self._smoothing
+        )
+        return float(right.mean()), float(np.mean(losses))
+
+
 class Progress(keras.callbacks.Callback):
     """One line an epoch, and a bar within the epoch on a terminal. Stops at the first loss that is not a number."""
 
@@ -315,6 +357,8 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Print the epoch's line."""
         self._bar.close()
+        if process_index() > 0:
+            return
         seconds = time.monotonic() - self._began
         logs = {**(logs or {}), "learning_rate": _learning_rate(self.model)}
         figures = "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
@@ -370,6 +414,8 @@ class Session(keras.callbacks.Callback):
         whether the run was interrupted or not. Returns the epoch to go on with.
         """
         self._watchers, self._watcher_facts = watchers, []
+        if first_says([len(self.history)]) != [len(self.history)]:  # waits for process 0 to have saved, too
+            raise UserError(f"{self._file.path} is not the same for all processes; give them one shared folder")
         state = self._file.load() if self.history else None
         if state is None:
             return first_epoch
@@ -399,6 +445,8 @@ class Session(keras.callbacks.Callback):
             "learning_rate": rate,
         }
         self.history.append(row)
+        if process_index() > 0:
+            return
         self._file.save(self._state())
         self._write_history()
         with self._file.timings.open("a") as timings:
@@ -447,8 +495,11 @@ def _check_validation(recipe: Recipe, val: Faces) -> None:
 
 def _devices_scope(recipe: Recipe) -> Callable[[], AbstractContextManager[Any]]:
     """What to build and compile a model within, so that `train.devices` devices share each batch."""
-    if recipe.devices == 1 or recipe.backend != "tensorflow":
+    if recipe.devices == 1:
         return nullcontext
+    if recipe.backend == "jax":
+        devices = keras.distribution.list_devices()[: recipe.devices]
+        return keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False).scope
     import tensorflow as tf
 
     kind = "GPU" if _has_gpu() else "CPU"
@@ -529,10 +580,11 @@ def _has_gpu() -> bool:
 
 
 def _number_layers_anew() -> None:
-    """Let layer names repeat from one model to the next, and keep the precision, which clear_session would forget."""
-    policy = keras.config.dtype_policy()
+    """Let layer names repeat from one model to the next; keep the rest of what clear_session forgets."""
+    policy, distribution = keras.config.dtype_policy(), keras.distribution.distribution()
     keras.utils.clear_session(free_memory=False)
     keras.config.set_dtype_policy(policy)
+    keras.distribution.set_distribution(distribution)
 
 
 @contextmanager
@@ -557,4 +609,9 @@ def _readable_failures(recipe: Recipe, session: Session) -> Iterator[None]:
     except Exception as error:  # each backend has its own class for it
         if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error) or "ResourceExhausted" in repr(error):
             raise UserError(f"out of memory with train.batch_size: {recipe.batch_size}; lower it") from None
+        if process_count() > 1 and not isinstance(error, UserError):
+            raise UserError(
+                f"process {process_index()} of {process_count()} lost the others ({str(error).splitlines()[0][:200]}); "
+                f"{len(session.history)} finished epochs are kept in .cache; start all processes again to go on from there"
+            ) from error
         raise

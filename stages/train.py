@@ -1,12 +1,14 @@
 """Train one member: a network, from TFRecords to a self-contained model file."""
 
 import sys
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from emotion.calibration import accuracy, fit_temperature, log_loss, probabilities_from
+from emotion.processes import process_index
 from emotion.recipe import Recipe
 from emotion.runtime import pin
 from stages._environment import versions
@@ -53,7 +55,7 @@ def train(
     start = init.path and partial(
         start_from, path=checked_file(init.path, init.sha256, key="train.init.sha256"), labels=about.labels
     )
-    with state_file.held():
+    with state_file.held() if process_index() == 0 else nullcontext():
         trained = training.train_network(
             network.load(),
             train_faces,
@@ -66,9 +68,10 @@ def train(
             history_path=history,
             start=start or None,
         )
-        logits = training.build_model(
-            network.load(), train_faces.images.shape[1:], len(about.labels), for_training=False
-        )
+        if process_index() > 0:
+            return
+        shape = train_faces.images.shape[1:]
+        logits = training.build_model(network.load(), shape, len(about.labels), for_training=False)
         logits.set_weights(trained.weights)
         val_logits = training.predict_logits(logits, val_faces.images)
         temperature, val_report = calibrate(val_faces.label_indexes, val_logits)

@@ -102,7 +102,9 @@ class Network(Params):
             weights = str(checked_file(weights, self.weights_sha256, key="model.transfer.weights_sha256"))
         try:
             source = self._backbone(weights=weights)
-        except Exception as error:  # HDF5, Keras and the network each have their own
+        except UserError:
+            raise
+        except Exception as error:
             reason = str(error).strip().split("\n")[0]
             raise UserError(
                 f"model.transfer.weights: {self.weights}: cannot be loaded into {self.backbone} ({reason}); imagenet needs "
