@@ -11,7 +11,7 @@ def hashes_with_neighbours(count: int, *, seed: int) -> np.ndarray:
     """uint64 [count]: a few random hashes, each many times with up to 13 bits flipped."""
     rng = np.random.default_rng(seed)
     hashes = rng.integers(0, 2**64, max(1, count // 6), dtype=np.uint64)[rng.integers(0, max(1, count // 6), count)]
-    for flips in range(13):
+    for _ in range(13):
         where = rng.random(count) < 0.5
         hashes[where] ^= np.uint64(1) << rng.integers(0, 64, where.sum(), dtype=np.uint64)
     return hashes

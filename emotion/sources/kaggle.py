@@ -381,8 +381,8 @@ class _Site:
     def _help(self) -> str:
         """What was tried to sign in, how to do it better, and how to do without."""
         lines = [f"{self._logins[0].name} was used" if self._logins else "asked without signing in"]
-        for login in self._logins[1:]:
-            lines.append(f"it shadows {login.name}, which was not tried: if it is stale, remove it")
+        shadowed = (login.name for login in self._logins[1:])
+        lines += [f"it shadows {name}, which was not tried: if it is stale, remove it" for name in shadowed]
         lines += dict.fromkeys(self._notes)
         if not self._logins:
             lines.append(
@@ -523,7 +523,7 @@ class _Partial:
         if etag and etag.startswith('"') and size_bytes is not None:
             temporary = self._marker.with_name(self._marker.name + ".new")
             temporary.write_text(json.dumps({"etag": etag, "size_bytes": size_bytes}))
-            os.replace(temporary, self._marker)
+            temporary.replace(self._marker)
 
     def discard(self) -> None:
         """Delete bytes and identity, the latter first: bytes of unknown origin are never continued."""
@@ -532,7 +532,7 @@ class _Partial:
 
     def finish(self) -> None:
         """Give the complete bytes their final name."""
-        os.replace(self.path, self.archive)
+        self.path.replace(self.archive)
         self._marker.unlink(missing_ok=True)
 
 
