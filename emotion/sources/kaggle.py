@@ -271,7 +271,7 @@ def _read_json(path: Path, notes: list[str]) -> dict[str, Any]:
 # --- Asking Kaggle ----------------------------------------------------------------------------------------------------
 
 
-class _Hiccup(Exception):
+class _PassingError(Exception):
     """A failure that may pass. Its text is safe to show: no address, no token."""
 
     def __init__(self, reason: str, retry_after_s: float = 0, gained_bytes: int = 0):
@@ -302,7 +302,7 @@ class _Site:
         return int(answer.current_version_number)
 
     def address(self, version: int) -> str:
-        """Ask for the storage's signed address of one version: a secret. Raises UserError, _Hiccup."""
+        """Ask for the storage's signed address of one version: a secret. Raises UserError, _PassingError."""
         from kagglesdk.datasets.types.dataset_api_service import ApiDownloadDatasetRequest
 
         request = ApiDownloadDatasetRequest()
@@ -328,7 +328,7 @@ class _Site:
             requests.exceptions.ChunkedEncodingError,
             TimeoutError,
         ) as error:
-            raise _Hiccup(f"cannot reach {_host(error) or 'Kaggle'}: {_reason(error)}") from None
+            raise _PassingError(f"cannot reach {_host(error) or 'Kaggle'}: {_reason(error)}") from None
         except Exception as error:  # whatever it is, its text or traceback may hold the token or the address
             raise UserError(
                 f"the kaggle package failed ({type(error).__name__}): Kaggle's answer, or the credentials it found, "
@@ -350,9 +350,9 @@ class _Site:
         """The error for a status that is no success: one that may pass, or one that explains what to do."""
         status = _status(response)
         if response.history:
-            return _Hiccup(f"the storage answered HTTP {status}", _retry_after_s(response))
+            return _PassingError(f"the storage answered HTTP {status}", _retry_after_s(response))
         if status in (408, 429) or status >= 500:
-            return _Hiccup(f"Kaggle answered HTTP {status}", _retry_after_s(response))
+            return _PassingError(f"Kaggle answered HTTP {status}", _retry_after_s(response))
         if "GenerateAccessToken" in response.url:
             status = 401  # a refused OAuth login, whatever its status
         return UserError(self._explanation(status) + self._help())
@@ -470,24 +470,24 @@ def _within(seconds: float, action: Callable[[], T]) -> T:
 
 
 def _patiently(attempt: Callable[[], T], patience: Patience) -> T:
-    """Repeat `attempt` after a _Hiccup, with growing waits. Raises UserError when it is time to give up."""
+    """Repeat `attempt` after a _PassingError, with growing waits. Raises UserError when it is time to give up."""
     failures = 0
     while True:
         try:
             return attempt()
-        except _Hiccup as hiccup:
-            failures = failures + 1 if hiccup.gained_bytes < _PROGRESS_BYTES else 0
+        except _PassingError as error:
+            failures = failures + 1 if error.gained_bytes < _PROGRESS_BYTES else 0
             if failures > patience.retries:
                 problem = f"gave up after {failures} attempts in a row"
-            elif hiccup.retry_after_s > _LONGEST_RETRY_AFTER_S:
-                problem = f"the server asks to come back in {hiccup.retry_after_s:.0f} s"
+            elif error.retry_after_s > _LONGEST_RETRY_AFTER_S:
+                problem = f"the server asks to come back in {error.retry_after_s:.0f} s"
             else:
-                wait_s = max(hiccup.retry_after_s, patience.wait_s(failures))
-                _say(f"{hiccup}; trying again in {wait_s:.1f} s (retry {max(failures, 1)} of {patience.retries})")
+                wait_s = max(error.retry_after_s, patience.wait_s(failures))
+                _say(f"{error}; trying again in {wait_s:.1f} s (retry {max(failures, 1)} of {patience.retries})")
                 time.sleep(wait_s)
                 continue
             raise UserError(
-                f"{hiccup}; {problem}. What has arrived is kept: run the stage again later to go on from there; "
+                f"{error}; {problem}. What has arrived is kept: run the stage again later to go on from there; "
                 "without a network, data.source=synthetic works"
             ) from None
 
@@ -544,7 +544,7 @@ def _download(site: _Site, version: int, archive: Path, patience: Patience) -> N
 
 
 def _transfer(site: _Site, version: int, partial: _Partial, patience: Patience) -> None:
-    """Make one attempt to get all bytes that are missing, from a fresh address. Raises UserError, _Hiccup."""
+    """Make one attempt to get all bytes that are missing, from a fresh address. Raises UserError, _PassingError."""
     identity = partial.identity()
     if identity and partial.size_bytes() == identity[1]:
         return
@@ -566,15 +566,15 @@ def _open(address: str, partial: _Partial, patience: Patience) -> requests.Respo
             lambda: requests.get(address, headers=headers, stream=True, timeout=patience.timeout_s),
         )
     except (requests.RequestException, TimeoutError) as error:
-        raise _Hiccup(f"cannot reach the storage {urlsplit(address).hostname}: {_reason(error)}") from None
+        raise _PassingError(f"cannot reach the storage {urlsplit(address).hostname}: {_reason(error)}") from None
 
 
 def _check_status(response: requests.Response, partial: _Partial) -> None:
-    """Raises UserError or _Hiccup unless the answer is the object, or the very part of it that is missing."""
+    """Raises UserError or _PassingError unless the answer is the object, or the very part of it that is missing."""
     if response.status_code not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
         if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             partial.discard()
-        raise _Hiccup(f"the storage answered HTTP {response.status_code}", _retry_after_s(response))
+        raise _PassingError(f"the storage answered HTTP {response.status_code}", _retry_after_s(response))
     if re.match(r"text/|application/(json|xml)", _content_type(response)):
         raise UserError(
             f"the storage sent {_content_type(response)} instead of a zip; a login page of this network, or a proxy, "
@@ -584,7 +584,7 @@ def _check_status(response: requests.Response, partial: _Partial) -> None:
         identity = partial.identity()
         if not identity or not _continues(response, partial.size_bytes(), *identity):
             partial.discard()
-            raise _Hiccup("the storage sent another part than the one that was asked for")
+            raise _PassingError("the storage sent another part than the one that was asked for")
 
 
 def _continues(response: requests.Response, start: int, etag: str, size_bytes: int) -> bool:
@@ -594,7 +594,7 @@ def _continues(response: requests.Response, start: int, etag: str, size_bytes: i
 
 
 def _receive(response: requests.Response, partial: _Partial, patience: Patience) -> None:
-    """Append the body to the partial file. Raises _Hiccup when it does not bring all that is missing."""
+    """Append the body to the partial file. Raises _PassingError when it does not bring all that is missing."""
     before, identity = partial.size_bytes(), partial.identity()
     total = identity[1] if identity else response.raw.length_remaining  # None: the end of the body has to do
     done = before
@@ -607,22 +607,22 @@ def _receive(response: requests.Response, partial: _Partial, patience: Patience)
                 if max(done, total or 0) > _MAX_BYTES:
                     partial.discard()
                     raise UserError(f"the download is larger than {_MAX_BYTES:,} bytes: that is no face dataset")
-    except _Hiccup as hiccup:
-        hiccup.gained_bytes = done - before
+    except _PassingError as error:
+        error.gained_bytes = done - before
         raise
     if total is not None and done != total:
         partial.discard()
-        raise _Hiccup(f"{done:,} bytes came where {total:,} were announced")
+        raise _PassingError(f"{done:,} bytes came where {total:,} were announced")
 
 
 def _chunks(response: requests.Response, patience: Patience) -> Iterator[bytes]:
-    """The body as it arrives. Raises _Hiccup when it breaks off, pauses, or is too slow for a whole time-out."""
+    """The body as it arrives. Raises _PassingError when it breaks off, pauses, or is too slow for a whole time-out."""
     window_bytes, window_start = 0, time.monotonic()
     while True:
         try:
             chunk = response.raw.read1(_CHUNK_BYTES, decode_content=False)
         except urllib3.exceptions.HTTPError as error:
-            raise _Hiccup(f"the download broke off: {_reason(error)}") from None
+            raise _PassingError(f"the download broke off: {_reason(error)}") from None
         if not chunk:
             return
         yield chunk
@@ -630,7 +630,7 @@ def _chunks(response: requests.Response, patience: Patience) -> Iterator[bytes]:
         elapsed_s = time.monotonic() - window_start
         if elapsed_s > patience.timeout_s:
             if window_bytes < _SLOWEST_BYTES_PER_S * elapsed_s:
-                raise _Hiccup(f"the download is too slow: {window_bytes:,} bytes in {elapsed_s:.0f} s")
+                raise _PassingError(f"the download is too slow: {window_bytes:,} bytes in {elapsed_s:.0f} s")
             window_bytes, window_start = 0, time.monotonic()
 
 
