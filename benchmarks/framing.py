@@ -39,7 +39,8 @@ def read_faces(path: Path, count: int) -> Iterator[tuple[np.ndarray, str]]:
     """PrivateTest pictures, spread evenly, with their labels."""
     with zipfile.ZipFile(path) as archive:
         names = sorted(name for name in archive.namelist() if "PrivateTest" in name)
-        for name in names[:: max(1, len(names) // count)][:count]:
+        for index in np.linspace(0, len(names) - 1, min(count, len(names))).astype(int):
+            name = names[index]
             image = cv2.imdecode(np.frombuffer(archive.read(name), np.uint8), cv2.IMREAD_GRAYSCALE)
             yield image, name.split("/")[-2]
 
