@@ -79,8 +79,8 @@ def measure(
     before = np.mean(predictor.probabilities(originals).argmax(1) == labels)
     after = np.mean(predictor.probabilities(crops).argmax(1) == labels)
     return (
-        f"{canvas[0]}x{canvas[1]}, face {canvas[2]:>3} | {len(places) / len(faces):.1%} | {strangers / len(faces):.3f} | "
-        f"{ratio:.3f} ± {np.std(places, axis=0)[0]:.3f} | {right:+.3f}, {down:+.3f} | "
+        f"{canvas[0]}x{canvas[1]}, face {canvas[2]:>3} | {len(places) / len(faces):.1%} | "
+        f"{strangers / len(faces):.3f} | {ratio:.3f} ± {np.std(places, axis=0)[0]:.3f} | {right:+.3f}, {down:+.3f} | "
         f"{before:.1%} | {after:.1%} | {100 * (after - before):+.1f}"
     )
 
@@ -96,7 +96,8 @@ def main() -> None:
     faces = list(read_faces(arguments.fer2013, arguments.faces))
     predictor = Predictor([arguments.model], detector=None)
     print(
-        "canvas | found | strangers a picture | box side / face side | offset right, down | --no-detect | detected | points"
+        "canvas | found | strangers a picture | box side / face side | offset right, down | --no-detect | detected | "
+        "points"
     )
     print("--- | --- | --- | --- | --- | --- | --- | ---")
     for canvas in CANVASES:

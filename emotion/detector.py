@@ -63,7 +63,7 @@ class BlazeFace:
 
     # Measured by benchmarks/framing.py: a FER2013 picture's side, and how far above BlazeFace's box its middle is.
     SIDE = 1.18  # of the box's side
-    RAISE = 0.083  # of the box's side
+    RAISE = 0.10  # of the box's side
 
     INPUT_PX = 128
     MAX_SIDE_PX = 1280  # larger pictures are shrunk to this before the search

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emotion.export import append_about
 from emotion.errors import UserError
+from emotion.export import append_about
 from emotion.face_model import PUBLISHED
 from emotion.faces import ImageError
 from emotion.labels import EMOTIONS
