@@ -8,7 +8,7 @@ from typing import Any
 
 from emotion.errors import UserError
 from emotion.quiet import import_tensorflow
-from stages._stage import PARAMS_FILE, Choice, Later, Reading, Values, did_you_mean, read_params, resolve
+from stages._stage import PARAMS_FILE, Choice, Later, Reading, Shown, Values, did_you_mean, read_params, resolve
 
 HEADING = "params.yaml:"
 
@@ -34,6 +34,8 @@ def problems(document: Mapping[str, Any]) -> list[str]:
     readings = all_readings()
     found: list[str] = []
     for reading in readings:
+        if isinstance(reading, Shown):
+            continue  # what is wrong there is found where it is used
         try:
             value = resolve(document, reading)
             if isinstance(reading, Later):
@@ -71,6 +73,8 @@ def unknown_keys(document: Mapping[str, Any], known: Mapping[str, Any], *, prefi
 def _keys(reading: Reading) -> list[str]:
     if isinstance(reading, Values):
         return reading.dotted_keys()
+    if isinstance(reading, Shown):
+        return []  # showing a key makes it no parameter: some other stage must read it
     return [reading.key]
 
 

@@ -5,8 +5,9 @@ import difflib
 import importlib
 import inspect
 import json
+import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -67,7 +68,17 @@ class Choice(NamedTuple):
         return Later(f"{self.key.rpartition('.')[0]}.{name}", f"{self.package}.{name}", self.attribute)
 
 
-Reading = Section | Values | Later | Choice
+class Shown(NamedTuple):
+    """Values as they are written, for showing only: the stages that use them validate them."""
+
+    keys: tuple[str, ...]  # dotted; `data.${data.source}` is the chosen block
+
+    def filled(self, document: Mapping[str, Any]) -> list[str]:
+        """The keys, each `${...}` replaced by the value it names."""
+        return [re.sub(r"\$\{([^}]+)\}", lambda found: str(value_at(document, found[1])), key) for key in self.keys]
+
+
+Reading = Section | Values | Later | Choice | Shown
 Reads = Mapping[str, Reading]  # argument of the stage -> where it is read from
 
 
@@ -128,6 +139,8 @@ def resolve(document: Mapping[str, Any], reading: Reading) -> Any:
             return resolve(document, reading.block(name))
         case Later(key):
             return Block(reading, value_at(document, key))
+        case Shown():
+            return {key: value_at(document, key) for key in reading.filled(document)}
 
 
 def value_at(document: Mapping[str, Any], key: str) -> Any:
@@ -181,12 +194,26 @@ def _in_params(problems: list[str]) -> str:
 
 def _problem(details: ErrorDetails, key: str, params_class: type[Params]) -> str:
     """One line for one of pydantic's errors: the full key, what is there, what is expected."""
-    full_key = ".".join([key, *(str(part) for part in details["loc"])])
+    full_key = ".".join([key, *(str(part) for part in details["loc"] if part != "[key]")])  # pydantic's mark of a key
     if details["type"] == "extra_forbidden":
-        return f"{full_key}: unknown{did_you_mean(str(details['loc'][-1]), params_class.model_fields)}"
+        return f"{full_key}: unknown{did_you_mean(str(details['loc'][-1]), _keys_at(params_class, details['loc']))}"
     if details["type"] == "missing":
         return f"{full_key}: missing; add it"
-    return f"{full_key}: {details['input']!r}: {details['msg'].removeprefix('Value error, ')}"
+    if isinstance(details["input"], Mapping):  # a rule between several keys: the message names them
+        return f"{full_key}: {details['msg'].removeprefix('Value error, ')}"
+    quotable = details["type"] == "string_type" and isinstance(details["input"], int | float)
+    quote = f"; quote it: '{details['input']}'" if quotable else ""
+    return f"{full_key}: {details['input']!r}: {details['msg'].removeprefix('Value error, ')}{quote}"
+
+
+def _keys_at(params_class: type[Params], location: Sequence[int | str]) -> Iterable[str]:
+    """The keys known beside the last one of `location`, which leads through blocks within blocks."""
+    for part in location[:-1]:
+        inner = params_class.model_fields[str(part)].annotation if part in params_class.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, Params)):
+            return ()
+        params_class = inner
+    return params_class.model_fields
 
 
 def _one_of(value: Any, names: list[str]) -> str:

@@ -1,18 +1,32 @@
 """Score the members and their average on the test split."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from emotion.averaging import mean_probabilities
 from emotion.errors import UserError
+from emotion.evaluation import Results, average_all, evaluation_report, plot_tables, surest, variants_table
+from emotion.heatmaps import heatmap_bytes
 from emotion.params import Params
+from emotion.predictions import COLUMNS, Predictions
+from emotion.robustness import Robustness, accuracy_when_corrupted
+from emotion.runtime import pin
+from emotion.tables import confusion_table
+from emotion.views import View, look, views
 from stages._stage import Reads, Section, Values, run_stage, write_file, write_json
 
 if TYPE_CHECKING:
+    from emotion.member import Member
     from emotion.records import Faces
+
+
+_TEMPERATURE_FACES = 2000  # validation faces, at most, for the one number that is an average's temperature
 
 
 class MembersParams(Params):
@@ -21,10 +35,32 @@ class MembersParams(Params):
     members: list[int] = Field(min_length=1)
 
 
+class ViewsParams(Params):
+    """The views of each face that predictions are averaged over, beside the face itself."""
+
+    flip: bool
+    shift_px: int = Field(ge=0, le=64)
+
+
 class EvaluateParams(Params):
-    """The `evaluate` section."""
+    """The `evaluate` section; with what `emotion.runtime.pin` asks for."""
 
     seed: int = Field(ge=0)
+    views: ViewsParams
+    robustness: bool
+    portable: bool
+    intra_op_threads: int = Field(ge=1)
+    inter_op_threads: int = Field(ge=1)
+
+    @property
+    def backend(self) -> Literal["tensorflow"]:
+        """Whatever trained a member, its file opens in TensorFlow."""
+        return "tensorflow"
+
+    @property
+    def precision(self) -> Literal["float32"]:
+        """Models are saved in float32."""
+        return "float32"
 
 
 READS: Reads = {"params": Section("evaluate", EvaluateParams), "members": Values("model", MembersParams)}
@@ -36,21 +72,33 @@ def evaluate(
     test: Path,
     index: Path,
     predictions: Path,
+    variants: Path,
+    confusion: Path,
+    saliency: Path,
+    plots: Path,
     report: Path,
     members: MembersParams,
     params: EvaluateParams,
 ) -> None:
-    """Predict the test split with the average of the members; write the predictions and their scores."""
+    """Predict the test split with the average of members and views; write predictions, scores, tables, saliency."""
     check_models(models, members.members)
-    from emotion import scores
+    pin(params, seed=params.seed)
+    from emotion.member import check_agreement, load_member
     from emotion.records import load_records
 
-    faces = load_records(test)
-    probabilities = np.mean([predict(models / f"{member}.keras", faces) for member in members.members], axis=0)
-    write_json(report, scores.headline(faces.label_indexes, probabilities))
-    labels = faces.about.labels
-    table = pd.read_csv(index, dtype={"label": str}, keep_default_na=False)[["path", "label", "subset", "copy"]]
-    write_file(predictions, table.join(pd.DataFrame(probabilities, columns=labels)).to_csv(index=False))
+    networks = [load_member(models / f"{member}.keras") for member in members.members]
+    check_agreement(networks)
+    faces, held_out = load_records(test), load_records(val)
+    unanswered = read_index(index, test, faces, networks[0].about.labels)
+    results = predict(networks, faces, held_out, views(**params.views.model_dump()), unanswered)
+    robustness = measure_robustness(networks, faces, seed=params.seed) if params.robustness else {}
+    write_file(predictions, results.final.to_csv())
+    write_file(variants, variants_table(results))
+    write_file(confusion, confusion_table(results.final))
+    write_file(saliency, heatmap_bytes(saliency_maps(networks, faces, results.final)))
+    for name, text in plot_tables(results, robustness, seed=params.seed).items():
+        write_file(plots / f"{name}.csv", text)
+    write_json(report, evaluation_report(results, robustness, seed=params.seed))
 
 
 def check_models(models: Path, members: list[int]) -> None:
@@ -63,12 +111,64 @@ def check_models(models: Path, members: list[int]) -> None:
         )
 
 
-def predict(model: Path, faces: "Faces") -> np.ndarray:
-    """Probabilities of each face under one member: float [n, labels]."""
-    from emotion.model_file import load_model
-    from emotion.training import predict_logits
+def read_index(index: Path, records: Path, faces: "Faces", label_names: list[str]) -> Predictions:
+    """What is known of each face of the records, in their order, with probabilities still to be filled in.
 
-    return predict_logits(load_model(model)[0], faces.images)
+    Raises UserError when index and records do not belong together.
+    """
+    table = pd.read_csv(index, dtype={"label": str}, keep_default_na=False)
+    table = table[~table["path"].isin(skipped_paths(records))]
+    if table["label_index"].tolist() != faces.label_indexes.tolist():
+        raise UserError(f"{records} does not hold the faces of {index}; run split and preprocess again")
+    if not len(table):
+        raise UserError(f"{index} names no face to test on; add test images, or raise split.test_fraction")
+    paths, labels, subsets, copies = (table[column].tolist() for column in COLUMNS)
+    return Predictions(paths, labels, subsets, copies, label_names, np.empty((len(table), len(label_names))))
+
+
+def skipped_paths(records: Path) -> list[str]:
+    """The pictures that preprocess could not use: they are in the index but not in the records."""
+    file = records / "skipped.json"
+    return list(json.loads(file.read_text())) if file.exists() else []
+
+
+def predict(
+    networks: Sequence["Member"], faces: "Faces", held_out: "Faces", ways: Sequence[View], unanswered: Predictions
+) -> Results:
+    """Run every network over every view of the test faces, and of the validation faces where an average needs them."""
+
+    def logits(images: np.ndarray) -> np.ndarray:
+        return np.array([[network.logits(look(images, way)) for way in ways] for network in networks])
+
+    averaging = len(networks) * len(ways) > 1
+    rows = evenly(len(held_out.images), _TEMPERATURE_FACES if averaging else 0)
+    test, val = logits(faces.images), logits(held_out.images[rows])
+    temperatures = {network.name: network.about.temperature for network in networks}
+    return average_all(test, val, held_out.label_indexes[rows], temperatures, unanswered)
+
+
+def evenly(count: int, most: int) -> np.ndarray:
+    """Row numbers of at most so many of `count` rows, evenly spaced: int [min(count, most)]."""
+    return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
+
+
+def measure_robustness(networks: Sequence["Member"], faces: "Faces", *, seed: int) -> Robustness:
+    """Accuracy of the members' average, one view, on corrupted test faces."""
+
+    def probabilities(images: np.ndarray) -> np.ndarray:
+        logits = np.array([[network.logits(images)] for network in networks])
+        return mean_probabilities(logits, [network.temperature for network in networks])
+
+    return accuracy_when_corrupted(faces.images, faces.label_indexes, probabilities, seed=seed)
+
+
+def saliency_maps(networks: Sequence["Member"], faces: "Faces", predictions: Predictions) -> dict[str, np.ndarray]:
+    """Grad-CAM of the predicted label, mean over the networks, for the surest right and wrong face of each label."""
+    from emotion.saliency import grad_cam
+
+    rows = surest(predictions)
+    maps = [grad_cam(network, faces.images[rows], predictions.predicted_indexes[rows]) for network in networks]
+    return dict(zip((predictions.paths[row] for row in rows), np.mean(maps, axis=0), strict=True))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 """Train one member: a network, from TFRecords to a self-contained model file."""
 
 import sys
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from emotion.calibration import accuracy, fit_temperature, log_loss, probabilities_from
+from emotion.processes import process_index
 from emotion.recipe import Recipe
 from emotion.runtime import pin
 from stages._environment import versions
@@ -31,9 +34,10 @@ def train(
     augment: Block,
 ) -> None:
     """Train the member whose seed is `member` on the records `train`, choosing on `val`, and save it as `model`."""
-    pin(recipe, seed=member)
+    pin(recipe, seed=member, devices=recipe.devices)
     from emotion import training  # the backend and its pins are set; now Keras may be imported
     from emotion.model_file import ModelAbout, save_model
+    from emotion.pretrained import checked_file, start_from
     from emotion.records import load_records
     from emotion.training_state import StateFile
 
@@ -47,7 +51,11 @@ def train(
     state_file = StateFile(state, key=_state_key(made_with, [train, val]))
     train_faces, val_faces = load_records(train), load_records(val)
     about = train_faces.about
-    with state_file.held():
+    init = recipe.init
+    start = init.path and partial(
+        start_from, path=checked_file(init.path, init.sha256, key="train.init.sha256"), labels=about.labels
+    )
+    with state_file.held() if process_index() == 0 else nullcontext():
         trained = training.train_network(
             network.load(),
             train_faces,
@@ -58,10 +66,12 @@ def train(
             seed=member,
             state_file=state_file,
             history_path=history,
+            start=start or None,
         )
-        logits = training.build_model(
-            network.load(), train_faces.images.shape[1:], len(about.labels), for_training=False
-        )
+        if process_index() > 0:
+            return
+        shape = train_faces.images.shape[1:]
+        logits = training.build_model(network.load(), shape, len(about.labels), for_training=False)
         logits.set_weights(trained.weights)
         val_logits = training.predict_logits(logits, val_faces.images)
         temperature, val_report = calibrate(val_faces.label_indexes, val_logits)

@@ -1,28 +1,58 @@
-"""Pictures for the tests of using a model: drawn faces on larger canvases."""
+"""Tiny pictures, and zips and folders of them, for the tests of the data half."""
+
+import io
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
 
 import cv2
 import numpy as np
-
-from emotion.labels import EMOTIONS
-from emotion.sources.synthetic import Source
-
-SOURCE = Source(seed=0, train_images=28, test_images=7, min_intensity=0.7, noise=0.0)
+from PIL import Image
 
 
-def drawn_face(number: int, side_px: int = 100) -> np.ndarray:
-    """One drawn face: uint8 [side_px, side_px]."""
-    face = SOURCE.draw("train", EMOTIONS[number % len(EMOTIONS)], number)
-    return cv2.resize(face, (side_px, side_px), interpolation=cv2.INTER_CUBIC)
+def noise(seed: int, *shape: int) -> np.ndarray:
+    """A picture that resembles no other: uint8, 12x12 grey unless `shape` says otherwise."""
+    return np.random.default_rng(seed).integers(0, 256, shape or (12, 12), dtype=np.uint8)
 
 
-def canvas_with(faces: list[tuple[int, int, int]], height: int = 240, width: int = 320) -> np.ndarray:
-    """A light canvas with faces at (left, top, side): uint8 [height, width, 3]."""
-    canvas = np.full((height, width), 190, np.uint8)
-    for number, (left, top, side) in enumerate(faces):
-        canvas[top : top + side, left : left + side] = drawn_face(number, side)
-    return cv2.cvtColor(canvas, cv2.COLOR_GRAY2RGB)
+def smooth(seed: int, size_px: int = 48) -> np.ndarray:
+    """A picture with large forms, so that copies of it can be recognised: uint8, grey."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 6), dtype=np.uint8)
+    return cv2.resize(coarse, (size_px, size_px), interpolation=cv2.INTER_CUBIC)
 
 
-def png(image: np.ndarray) -> bytes:
-    """RGB or grey pixels -> PNG bytes."""
-    return cv2.imencode(".png", image[:, :, ::-1] if image.ndim == 3 else image)[1].tobytes()
+def encoded(picture: np.ndarray, kind: str = "png", **options: object) -> bytes:
+    """The bytes of an image file; `kind` is one of Pillow's formats, colours are RGB."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, kind, **options)
+    return file.getvalue()
+
+
+def numbered(*folders: str, images: int = 4) -> dict[str, bytes]:
+    """`images` pictures in each folder, each path's its own: path -> bytes."""
+    paths = [f"{folder}/{number}.png" for folder in folders for number in range(images)]
+    return {path: encoded(noise(zlib.crc32(path.encode()))) for path in paths}
+
+
+def write_zip(path: Path, files: Mapping[str, bytes]) -> Path:
+    """Pack the files in their order."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
+    """Write the files below the folder."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return folder
+
+
+def csv_rows(rows: list[tuple[int, np.ndarray, str]], header: str = "emotion,pixels,Usage") -> bytes:
+    """FER2013's CSV, of (emotion, picture, usage)."""
+    lines = [f"{emotion},{' '.join(map(str, picture.ravel()))},{usage}" for emotion, picture, usage in rows]
+    return "\n".join([header, *lines, ""]).encode()

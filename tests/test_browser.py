@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.pictures import canvas_with, png
+from tests.sample_pictures import canvas_with, png
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [

@@ -14,7 +14,7 @@ from PIL import Image
 from emotion import cli
 from emotion.labels import EMOTIONS
 from emotion.scoring import wilson_interval
-from tests.pictures import canvas_with, drawn_face, png
+from tests.sample_pictures import canvas_with, drawn_face, png
 
 
 @pytest.fixture

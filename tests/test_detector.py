@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from emotion.detector import BlazeFace, Box, crop_face, overlap
-from tests.pictures import canvas_with, drawn_face
+from tests.sample_pictures import canvas_with, drawn_face
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from emotion.errors import UserError
 from emotion.export import MAX_DIFFERENCE, append_about, comparison_faces, export
 from emotion.face_model import PUBLISHED, import_keras, open_model
 from emotion.model_about import ModelAbout, read_about
-from tests.pictures import drawn_face, png
+from tests.sample_pictures import drawn_face, png
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # TensorFlow's, Keras' and their converters' own
 

@@ -14,7 +14,7 @@ from emotion.faces import ImageError
 from emotion.labels import EMOTIONS
 from emotion.model_about import ModelAbout, read_about
 from emotion.predictor import Predictor, predict_emotion
-from tests.pictures import canvas_with, drawn_face, png
+from tests.sample_pictures import canvas_with, drawn_face, png
 
 
 @pytest.fixture(scope="module")

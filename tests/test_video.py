@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,7 @@ from emotion import cli
 from emotion.detector import BlazeFace, Box, Found
 from emotion.predictor import Predictor
 from emotion.tracking import FaceTracker
-from tests.pictures import canvas_with
+from tests.sample_pictures import canvas_with
 
 
 def write_video(path: Path, frames: list[np.ndarray], rate: float = 20.0) -> Path:
@@ -140,7 +141,7 @@ def test_labels_do_not_flicker_and_do_follow_a_change():
     frame = np.zeros((60, 60, 3), np.uint8)
     shown = [tracker.describe(tracker.update(frame, step / 20)[0]).label for step in range(50)]
     assert shown[:19] == ["angry"] * 19 and shown[-1] == "happy"
-    assert sum(one != other for one, other in zip(shown, shown[1:], strict=False)) == 1
+    assert sum(one != other for one, other in pairwise(shown)) == 1
 
 
 def test_without_smoothing_each_frame_speaks_for_itself():

@@ -15,7 +15,7 @@ from websockets.sync.client import connect  # noqa: E402
 from emotion.commands.app import _bound  # noqa: E402
 from emotion.predictor import Predictor  # noqa: E402
 from emotion.web.server import allowed_hosts, create_app  # noqa: E402
-from tests.pictures import canvas_with, png  # noqa: E402
+from tests.sample_pictures import canvas_with, png  # noqa: E402
 
 LIMIT_BYTES = 200_000
 

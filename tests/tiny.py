@@ -25,6 +25,7 @@ TINY: dict[str, Any] = {
     "train.epochs": 4,
     "train.batch_size": 16,
     "train.ema_decay": 0.9,
+    "train.warmup_epochs": 0.5,
 }
 
 

@@ -12,7 +12,7 @@ from emotion.annotation import annotate
 from emotion.commands.options import add_model_options, new_folder, predictor_from
 from emotion.picture_paths import expand
 from emotion.predictor import Prediction, read_picture
-from emotion.tables import CsvWriter, JsonWriter, TableWriter
+from emotion.writers import CsvWriter, JsonWriter, TableWriter
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

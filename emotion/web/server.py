@@ -20,8 +20,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from emotion.detector import BlazeFace
 from emotion.faces import ImageError
 from emotion.predictor import Prediction, Predictor, read_picture
-from emotion.tables import as_dict
 from emotion.tracking import FaceTracker
+from emotion.writers import as_dict
 
 _PAGE = Path(__file__).parent
 _FILES = {"/": "index.html", "/app.js": "app.js", "/style.css": "style.css", "/icon.svg": "icon.svg"}

@@ -1,0 +1,25 @@
+"""Saliency maps as they lie in a file, readable without TensorFlow."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+
+def heatmap_bytes(maps: Mapping[str, np.ndarray]) -> bytes:
+    """Write maps as an .npz whose bytes depend on them alone.
+
+    Args:
+        maps: path of the face in the archive -> float [rows, columns], 0-1; kept in float16.
+    """
+    content = io.BytesIO()
+    paths = np.array(list(maps), dtype=np.str_)
+    np.savez(content, allow_pickle=False, paths=paths, maps=np.array(list(maps.values()), dtype=np.float16))
+    return content.getvalue()
+
+
+def read_heatmaps(path: Path) -> dict[str, np.ndarray]:
+    """Read maps: path of the face in the archive -> float32 [rows, columns], 0-1, in their order."""
+    with np.load(path, allow_pickle=False) as file:
+        return dict(zip(file["paths"].tolist(), file["maps"].astype(np.float32), strict=True))

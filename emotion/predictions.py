@@ -1,0 +1,90 @@
+"""The table of predictions: what every figure is computed from, and can be recomputed from."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from emotion.errors import UserError
+
+COLUMNS = ("path", "label", "subset", "copy")  # before them nothing, after them one column per label
+LEAST = 2e-7  # no label is called less probable: logarithms stay finite, and equal in everybody's hands
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What was predicted of each face.
+
+    Attributes:
+        paths: the face's path in the archive [n].
+        labels: the true label [n].
+        subsets: the part of the test set, such as `public`, or empty [n].
+        copies: the copy of the face in train or validation: `exact`, `near`, or empty [n].
+        label_names: the labels, in the order of the probabilities' columns.
+        probabilities: float64 [n, label_count], rows summing to one.
+    """
+
+    paths: list[str]
+    labels: list[str]
+    subsets: list[str]
+    copies: list[str]
+    label_names: list[str]
+    probabilities: np.ndarray
+
+    @property
+    def label_indexes(self) -> np.ndarray:
+        """The true labels as int [n], indexes into `label_names`."""
+        place = {name: index for index, name in enumerate(self.label_names)}
+        return np.array([place[label] for label in self.labels], dtype=np.int64)
+
+    @property
+    def predicted_indexes(self) -> np.ndarray:
+        """The most probable labels as int [n], indexes into `label_names`."""
+        return self.probabilities.argmax(axis=1)
+
+    def with_probabilities(self, probabilities: np.ndarray) -> "Predictions":
+        """The same faces, other probabilities: float [n, label_count], rounded to what the table holds."""
+        return replace(self, probabilities=rounded(probabilities))
+
+    def to_csv(self) -> str:
+        """Write the table; the label columns come last, so a label may be called like any other column."""
+        header = [*COLUMNS, *self.label_names]
+        columns = zip(self.paths, self.labels, self.subsets, self.copies, self.probabilities.tolist(), strict=True)
+        return csv_text(header, ([*about, *map(short, row)] for *about, row in columns))
+
+
+def rounded(probabilities: np.ndarray) -> np.ndarray:
+    """Give probabilities the precision of the table (twelve digits, at least LEAST), so that they read back equal."""
+    kept = np.clip(probabilities, LEAST, None)
+    kept = kept / kept.sum(axis=1, keepdims=True)
+    return np.array([float(short(value)) for value in kept.ravel().tolist()]).reshape(kept.shape)
+
+
+def short(probability: float) -> str:
+    """A probability as the table has it: twelve digits, so that a row still sums to one for scikit-learn."""
+    return f"{probability:.12g}"
+
+
+def read_predictions(content: str) -> Predictions:
+    """Read the table that `Predictions.to_csv` writes. Raises UserError when the text is no such table."""
+    header, *rows = [row for row in csv.reader(io.StringIO(content)) if row] or [[]]
+    if tuple(header[: len(COLUMNS)]) != COLUMNS or len(header) < len(COLUMNS) + 1:
+        raise UserError(f"not a table of predictions: it begins with {header[:6]}, not with {list(COLUMNS)}")
+    if any(len(row) != len(header) for row in rows):
+        raise UserError("a table of predictions is cut off: a row has not as many fields as the first")
+    texts = [[row[column] for row in rows] for column in range(len(COLUMNS))]
+    labels = header[len(COLUMNS) :]
+    numbers = np.array([row[len(COLUMNS) :] for row in rows], dtype=np.float64).reshape(len(rows), len(labels))
+    paths, true, subsets, copies = texts
+    return Predictions(paths, true, subsets, copies, labels, numbers)
+
+
+def csv_text(header: Sequence[str], rows: object) -> str:
+    """Write a CSV with line feeds alone at the ends of its lines."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)  # type: ignore[arg-type]
+    return text.getvalue()
