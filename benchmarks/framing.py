@@ -39,7 +39,8 @@ def read_faces(path: Path, count: int) -> Iterator[tuple[np.ndarray, str]]:
     """PrivateTest pictures, spread evenly, with their labels."""
     with zipfile.ZipFile(path) as archive:
         names = sorted(name for name in archive.namelist() if "PrivateTest" in name)
-        for name in names[:: max(1, len(names) // count)][:count]:
+        for index in np.linspace(0, len(names) - 1, min(count, len(names))).astype(int):
+            name = names[index]
             image = cv2.imdecode(np.frombuffer(archive.read(name), np.uint8), cv2.IMREAD_GRAYSCALE)
             yield image, name.split("/")[-2]
 
@@ -78,8 +79,8 @@ def measure(
     before = np.mean(predictor.probabilities(originals).argmax(1) == labels)
     after = np.mean(predictor.probabilities(crops).argmax(1) == labels)
     return (
-        f"{canvas[0]}x{canvas[1]}, face {canvas[2]:>3} | {len(places) / len(faces):.1%} | {strangers / len(faces):.3f} | "
-        f"{ratio:.3f} ± {np.std(places, axis=0)[0]:.3f} | {right:+.3f}, {down:+.3f} | "
+        f"{canvas[0]}x{canvas[1]}, face {canvas[2]:>3} | {len(places) / len(faces):.1%} | "
+        f"{strangers / len(faces):.3f} | {ratio:.3f} ± {np.std(places, axis=0)[0]:.3f} | {right:+.3f}, {down:+.3f} | "
         f"{before:.1%} | {after:.1%} | {100 * (after - before):+.1f}"
     )
 
@@ -95,7 +96,8 @@ def main() -> None:
     faces = list(read_faces(arguments.fer2013, arguments.faces))
     predictor = Predictor([arguments.model], detector=None)
     print(
-        "canvas | found | strangers a picture | box side / face side | offset right, down | --no-detect | detected | points"
+        "canvas | found | strangers a picture | box side / face side | offset right, down | --no-detect | detected | "
+        "points"
     )
     print("--- | --- | --- | --- | --- | --- | --- | ---")
     for canvas in CANVASES:

@@ -83,7 +83,8 @@ def main() -> None:
     large = BlazeFace(halvings=1)
     print(f"{median_ms(lambda: large.find(picture), 20):.1f} ms (large faces only, as in videos)")
     print(
-        "model | MB | cold start, ms | face alone, ms | face in a batch of 32, ms | video, frames/s | annotated, frames/s"
+        "model | MB | cold start, ms | face alone, ms | face in a batch of 32, ms | video, frames/s | "
+        "annotated, frames/s"
     )
     print("--- | --- | --- | --- | --- | --- | ---")
     for path in models:

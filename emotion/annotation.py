@@ -1,6 +1,7 @@
 """Draw boxes, labels and probability bars over a picture."""
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -20,16 +21,39 @@ def annotate(image: np.ndarray, prediction: Prediction, *, zoom: int | None = No
         zoom: how many times larger the result is; by default small pictures are enlarged to at least 240 pixels a side,
             so that the text can be read.
 
-    Returns: uint8 [zoom * height, zoom * width, 3] RGB; the argument is unchanged.
+    Returns: uint8 [zoom * height, zoom * width, 3] RGB, higher where bars need room below the picture, but not with a
+    given `zoom`; the argument is unchanged.
     """
     canvas = Image.fromarray(image).convert("RGB")
+    fixed_size = zoom is not None
     zoom = zoom or max(1, -(-240 // min(canvas.size)))
     if zoom > 1:
         canvas = canvas.resize((canvas.width * zoom, canvas.height * zoom), Image.Resampling.NEAREST)
+    places = [(face, _place(face, canvas.size, zoom)) for face in reversed(prediction.faces)]  # the largest on top
+    if not fixed_size and places:
+        bottom = max(_bars_bottom(face, place) for face, place in places)
+        canvas = canvas.crop((0, 0, canvas.width, max(canvas.height, bottom)))
     draw = ImageDraw.Draw(canvas, "RGBA")
-    for face in reversed(prediction.faces):  # the largest on top
-        _draw_face(draw, face, canvas.size, zoom)
+    for face, place in places:
+        _draw_bars(draw, face, place, canvas.height)
+    for face, place in places:  # no bars over a box or a label
+        _draw_box(draw, face, place)
     return np.asarray(canvas)
+
+
+class Place(NamedTuple):
+    """Where a face is drawn, and the size of its letters; pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    font_px: int
+
+    @property
+    def row_px(self) -> int:
+        """Height of one bar."""
+        return max(9, int(self.font_px * 0.8))
 
 
 def label_colour(face: FacePrediction, label: str | None = None) -> tuple[int, int, int]:
@@ -38,15 +62,21 @@ def label_colour(face: FacePrediction, label: str | None = None) -> tuple[int, i
     return _GREY if label == UNCERTAIN else _COLOURS[list(face.probabilities).index(label) % len(_COLOURS)]
 
 
-def _draw_face(draw: ImageDraw.ImageDraw, face: FacePrediction, size: tuple[int, int], zoom: int) -> None:
+def _place(face: FacePrediction, size: tuple[int, int], zoom: int) -> Place:
     left, top, width, height = face.box.rounded() if face.box else (0, 0, size[0] // zoom, size[1] // zoom)
-    left, top, width, height = left * zoom, top * zoom, width * zoom, height * zoom
-    font_px = int(np.clip(width / 9, 11, 36))
-    draw.rectangle(
-        (left, top, left + width - 1, top + height - 1), outline=label_colour(face), width=max(2, font_px // 7)
-    )
-    _draw_title(draw, f"{face.label} {face.confidence:.0%}", left, top, label_colour(face), font_px)
-    _draw_bars(draw, face, left, top, width, height, font_px, size)
+    font_px = int(np.clip(width * zoom / 9, 11, 36))
+    return Place(left * zoom, top * zoom, width * zoom, height * zoom, font_px)
+
+
+def _bars_bottom(face: FacePrediction, place: Place) -> int:
+    return place.top + place.height + 3 + place.row_px * len(face.probabilities)
+
+
+def _draw_box(draw: ImageDraw.ImageDraw, face: FacePrediction, place: Place) -> None:
+    left, top, width, height, font_px = place
+    colour = label_colour(face)
+    draw.rectangle((left, top, left + width - 1, top + height - 1), outline=colour, width=max(2, font_px // 7))
+    _draw_title(draw, f"{face.label} {face.confidence:.0%}", left, top, colour, font_px)
 
 
 def _draw_title(
@@ -59,19 +89,11 @@ def _draw_title(
     draw.text((x + 4, y + 1), text, fill=_ink(colour), font=_font(font_px))
 
 
-def _draw_bars(
-    draw: ImageDraw.ImageDraw,
-    face: FacePrediction,
-    left: int,
-    top: int,
-    width: int,
-    height: int,
-    font_px: int,
-    size: tuple[int, int],
-) -> None:
-    """A row for each label under the box, or inside its lower part where the picture ends."""
-    row = max(9, int(font_px * 0.8))
-    y = min(top + height + 2, size[1] - row * len(face.probabilities))
+def _draw_bars(draw: ImageDraw.ImageDraw, face: FacePrediction, place: Place, picture_height: int) -> None:
+    """A row for each label under the box, or over its lower part where the picture ends."""
+    left, top, width, height, _ = place
+    row = place.row_px
+    y = min(top + height + 2, picture_height - row * len(face.probabilities) - 1)
     x, font = max(left, 0), _font(row - 2)
     name_width = max(draw.textlength(label, font=font) for label in face.probabilities) + 6
     draw.rectangle((x, y, x + width - 1, y + row * len(face.probabilities)), fill=(0, 0, 0, 140))
