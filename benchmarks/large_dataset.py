@@ -21,7 +21,9 @@ import numpy as np
 
 _LABELS = ("angry", "happy", "sad")
 _BLOCK = 4096
-_SPLIT = "val_fraction: 0.2\n  test_fraction: 0.2\n  seed: 0\n  group_duplicates: near\n  drop_train_copies_of_test: false\n"
+_SPLIT = (
+    "val_fraction: 0.2\n  test_fraction: 0.2\n  seed: 0\n  group_duplicates: near\n  drop_train_copies_of_test: false\n"
+)
 _NEAR = "  near:\n    max_hash_distance: 10\n    min_correlation: 0.95\n"
 _PARAMS = f"split:\n  {_SPLIT}{_NEAR}preprocess:\n  size_px: 48\n  channels: 1\n  max_bad_fraction: 0.0\n"
 

@@ -33,7 +33,9 @@ def join(devices: int) -> None:
 
     count = process_count()
     if devices % count:
-        raise UserError(f"train.devices ({devices}) must be a multiple of JAX_NUM_PROCESSES ({count}); change one of them")
+        raise UserError(
+            f"train.devices ({devices}) must be a multiple of JAX_NUM_PROCESSES ({count}); change one of them"
+        )
     jax.config.update("jax_num_cpu_devices", devices // count)
     if count == 1:
         return

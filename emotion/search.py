@@ -48,7 +48,9 @@ class Budget:
     minutes: float | None
 
 
-def search(study: Any, space: Mapping[str, Mapping[str, Any]], budget: Budget, begin: Callable[..., Experiment]) -> None:
+def search(
+    study: Any, space: Mapping[str, Mapping[str, Any]], budget: Budget, begin: Callable[..., Experiment]
+) -> None:
     """Run trials one after another until the budget is spent.
 
     Args:
@@ -72,7 +74,9 @@ def search(study: Any, space: Mapping[str, Mapping[str, Any]], budget: Budget, b
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
             raise
         study.tell(trial, score, state=state)
-        print(f"trial {trial.number}: {state.name.lower()} {'' if score is None else f'{score:.4f}'} {values}", flush=True)
+        print(
+            f"trial {trial.number}: {state.name.lower()} {'' if score is None else f'{score:.4f}'} {values}", flush=True
+        )
 
 
 def follow(trial: Any, experiment: Experiment) -> tuple[Any, float | None]:
@@ -149,7 +153,9 @@ def read_space(path: Path) -> dict[str, dict[str, Any]]:
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; see docs/search.md for what it holds") from None
     if not isinstance(space, dict) or not space:
-        raise UserError(f"{path} must map parameters' full keys to ranges, such as train.learning_rate: {{low: 0.01, high: 0.1}}")
+        raise UserError(
+            f"{path} must map parameters' full keys to ranges, such as train.learning_rate: {{low: 0.01, high: 0.1}}"
+        )
     for key, choice in space.items():
         known = isinstance(choice, dict) and ({"choices"} == set(choice) or {"low", "high"} <= set(choice) <= _RANGE)
         if not known:
@@ -166,7 +172,9 @@ def draw(study: Any, path: Path) -> None:
 
     trials = [trial for trial in study.trials if trial.value is not None]
     keys = sorted({key for trial in trials for key in trial.params})
-    figure, axes = plt.subplots(1, 1 + len(keys), figsize=(4 * (1 + len(keys)), 3.2), squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(
+        1, 1 + len(keys), figsize=(4 * (1 + len(keys)), 3.2), squeeze=False, layout="constrained"
+    )
     numbers, scores = [trial.number for trial in trials], [trial.value for trial in trials]
     axes[0, 0].plot(numbers, scores, "o", label="trial")
     axes[0, 0].step(numbers, [max(scores[: end + 1]) for end in range(len(scores))], where="post", label="best so far")

@@ -21,9 +21,7 @@ def hashes_with_neighbours(count: int, *, seed: int) -> np.ndarray:
 @given(count=st.integers(0, 300), distance=st.integers(0, 11), seed=st.integers(0, 10**6))
 def test_bands_find_exactly_the_pairs_that_comparing_all_finds(count: int, distance: int, seed: int) -> None:
     hashes = hashes_with_neighbours(count, seed=seed)
-    by_bands, by_all = (
-        find(hashes, distance) for find in (_close_hashes_by_bands, _close_hashes_by_comparing_all)
-    )
+    by_bands, by_all = (find(hashes, distance) for find in (_close_hashes_by_bands, _close_hashes_by_comparing_all))
     assert np.array_equal(by_bands, by_all)
 
 

@@ -119,7 +119,9 @@ def test_squeeze_excitation_weighs_whole_channels() -> None:
 
 def test_cbam_sees_the_mean_and_the_maximum_over_channels() -> None:
     model = build_model(with_attention("cbam"), (48, 48, 1), 3, for_training=False)
-    inner = keras.Model(model.input, [model.get_layer(f"stage1_block1_cbam_{x}").output for x in ("channel_weigh", "maps")])
+    inner = keras.Model(
+        model.input, [model.get_layer(f"stage1_block1_cbam_{x}").output for x in ("channel_weigh", "maps")]
+    )
     weighed, maps = (np.asarray(x) for x in inner(np.random.default_rng(0).uniform(0, 255, (1, 48, 48, 1))))
     np.testing.assert_allclose(maps[..., 0], weighed.mean(axis=-1), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(maps[..., 1], weighed.max(axis=-1), rtol=1e-5)
@@ -129,7 +131,8 @@ def test_cbam_sees_the_mean_and_the_maximum_over_channels() -> None:
 
 
 @pytest.mark.parametrize(
-    "backbone", ["InceptionV3", "ResNet50", "ResNet50V2", "VGG16", "DenseNet121", "MobileNetV2", "NASNetMobile", "Xception"]
+    "backbone",
+    ["InceptionV3", "ResNet50", "ResNet50V2", "VGG16", "DenseNet121", "MobileNetV2", "NASNetMobile", "Xception"],
 )
 @pytest.mark.parametrize("channels", [1, 3])
 def test_pixels_reach_the_backbone_as_its_own_preprocessing_makes_them(backbone: str, channels: int) -> None:

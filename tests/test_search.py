@@ -1,7 +1,7 @@
 """The search: proposals, pruning from outside, budget, resuming; experiments are stood in for."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import optuna
 import pytest
@@ -10,13 +10,16 @@ from emotion import search
 from emotion.errors import UserError
 from emotion.search import Budget
 
-SPACE = {"train.learning_rate": {"low": 0.001, "high": 1.0, "log": True}, "train.optimizer": {"choices": ["sgd", "adam"]}}
+SPACE = {
+    "train.learning_rate": {"low": 0.001, "high": 1.0, "log": True},
+    "train.optimizer": {"choices": ["sgd", "adam"]},
+}
 
 
 class Pretended:
     """An experiment of five epochs that is the better the nearer the learning rate is to 0.1; above 0.5 it fails."""
 
-    begun: list[dict[str, Any]] = []
+    begun: ClassVar[list[dict[str, Any]]] = []
 
     def __init__(self, number: int, values: dict[str, Any]) -> None:
         self.rate, self.epochs, self.stopped = values["train.learning_rate"], 0, False
@@ -93,7 +96,9 @@ def test_the_search_is_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "search.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("text", ["train.epochs: 3", "train.epochs: {low: 1}", "train.epochs: {choices: [1], low: 0}", ""])
+@pytest.mark.parametrize(
+    "text", ["train.epochs: 3", "train.epochs: {low: 1}", "train.epochs: {choices: [1], low: 0}", ""]
+)
 def test_a_space_that_says_nothing_usable_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "space.yaml").write_text(text)
     with pytest.raises(UserError, match="space.yaml"):
