@@ -210,3 +210,13 @@ def test_weights_that_cannot_be_had_are_one_clear_error(tmp_path: Path, monkeypa
     network = transfer_network(weights="imagenet")
     with pytest.raises(UserError, match=r"imagenet: cannot be loaded into MobileNetV2 \(URL fetch failure\)"):
         network.load_pretrained(build_model(network, (48, 48, 1), 3, for_training=False))
+
+
+def test_calling_the_network_is_inference_unless_training_is_said() -> None:
+    model = build_model(transfer_network(dropout=0.5), (48, 48, 3), 3, for_training=False)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 48, 48, 3)).astype(np.float32)
+    before = model.get_weights()
+    np.testing.assert_array_equal(model(pixels), model(pixels, training=False))
+    assert all(map(np.array_equal, before, model.get_weights()))
+    model(pixels, training=True)
+    assert not all(map(np.array_equal, before, model.get_weights()))

@@ -85,7 +85,10 @@ class Network(Params):
         The backbone brings its own batch normalisation; `batch_norm` is not used. Its weights are random until
         `load_pretrained`. Raises UserError when the backbone refuses the size.
         """
-        x = layers.Resizing(self.resize_px, self.resize_px, dtype="float32", name=f"{_OURS}resize")(pixels)
+        # Resizing takes itself to be training unless told otherwise, and every layer behind it believes it: batch
+        # normalisation and dropout would be in training mode whenever a model is just called.
+        resize = layers.Resizing(self.resize_px, self.resize_px, dtype="float32", name=f"{_OURS}resize")
+        x = resize(pixels, training=False)
         x = _as_backbone_expects(x, preprocessing(self.backbone))
         x = self._backbone(weights=None, input_tensor=x).output
         x = layers.GlobalAveragePooling2D(name=f"{_OURS}features")(x)
