@@ -36,11 +36,15 @@ lock: .venv/dev  ## make the locks anew from pyproject.toml
 # The dev lock is a superset of the pipeline's, so either marker serves `make repro`.
 .venv/pipeline: requirements.lock
 	@test ! -e .venv/dev || test requirements-dev.lock -nt .venv/dev || { touch $@; exit 0; }; \
-	$(PYTHON) -m venv .venv && python -m pip install --quiet --require-hashes -r requirements.lock \
+	{ test -x $(BIN)/python || $(PYTHON) -m venv .venv; } \
+	&& python -m pip install --quiet --require-hashes -r requirements.lock \
 	&& python -m pip install --quiet --no-deps --no-build-isolation --editable . && touch $@
 
 .venv/dev: requirements-dev.lock
-	$(PYTHON) -m venv .venv
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	python -m pip install --quiet --require-hashes -r requirements-dev.lock
 	python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch .venv/pipeline $@
+
+verify: .venv/pipeline  ## run the committed pipeline from scratch in a clone and compare every byte with dvc.lock
+	python -m stages._verify

@@ -1,5 +1,6 @@
 """The canonical dataset archive: a plain zip whose bytes depend on the images alone."""
 
+import errno
 import hashlib
 import zipfile
 from collections import Counter
@@ -12,6 +13,7 @@ from emotion.errors import UserError
 
 SPLITS = ("train", "val", "test")
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class DatasetError(UserError):
@@ -58,10 +60,19 @@ def parse_path(path: str) -> Face:
     return Face(path, *parts)
 
 
+def content_digest(dataset: Dataset) -> str:
+    """Compute the digest that `write_archive` gives the dataset: of its names and image bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    for member in sorted(dataset.keys):
+        digest.update(_digest_entry(member, dataset.read(dataset.keys[member])))
+    return digest.hexdigest()
+
+
 def write_archive(dataset: Dataset, path: Path) -> ArchiveSummary:
     """Write the dataset as an uncompressed zip, sorted by path, with fixed timestamps.
 
-    The file appears under its name only when complete. Raises DatasetError on an empty dataset or a malformed path.
+    The file appears under its name only when complete. Raises DatasetError on an empty dataset, a malformed path or a
+    full disk.
     """
     if not dataset.keys:
         raise DatasetError("the dataset holds no image")
@@ -79,8 +90,12 @@ def write_archive(dataset: Dataset, path: Path) -> ArchiveSummary:
                 archive.writestr(info, content)
                 counts[face.split, face.label] += 1
                 image_bytes += len(content)
-                digest.update(member.encode() + b"\0" + hashlib.sha256(content).digest())
+                digest.update(_digest_entry(member, content))
         temporary.replace(path)
+    except OSError as error:
+        if error.errno not in _DISK_FULL:
+            raise
+        raise DatasetError(f"cannot write {path}: {error.strerror}; make room on the disk and run it again") from None
     finally:
         temporary.unlink(missing_ok=True)
     images: dict[str, dict[str, int]] = {}
@@ -91,15 +106,27 @@ def write_archive(dataset: Dataset, path: Path) -> ArchiveSummary:
 
 def list_faces(path: Path) -> list[Face]:
     """List the archive's images, sorted by path. Raises DatasetError when the file is no such archive."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return [parse_path(name) for name in sorted(archive.namelist())]
-    except zipfile.BadZipFile as error:
-        raise DatasetError(f"{path} is not a readable zip ({error}); run the download stage again") from error
+    with _opened(path) as archive:
+        return [parse_path(name) for name in sorted(archive.namelist())]
 
 
 def read_faces(path: Path, members: list[str]) -> Iterator[bytes]:
-    """Yield the image bytes of `members`, in their order."""
-    with zipfile.ZipFile(path) as archive:
+    """Yield the image bytes of `members`, in their order. Raises DatasetError when one is missing or damaged."""
+    with _opened(path) as archive:
         for member in members:
-            yield archive.read(member)
+            try:
+                content = archive.read(member)
+            except (KeyError, zipfile.BadZipFile, EOFError) as error:
+                raise DatasetError(f"{path}: cannot read {member} ({error}); run the download stage again") from error
+            yield content
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (FileNotFoundError, zipfile.BadZipFile) as error:
+        raise DatasetError(f"{path} is not a readable zip ({error}); run the download stage again") from error
+
+
+def _digest_entry(member: str, content: bytes) -> bytes:
+    return member.encode() + b"\0" + hashlib.sha256(content).digest()

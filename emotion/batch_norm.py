@@ -5,6 +5,13 @@ from typing import Any
 import keras
 
 
+class SynchronizedBatchNormalization(keras.layers.BatchNormalization):
+    """The stock layer with statistics of the whole batch where several devices share it."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(synchronized=keras.backend.backend() == "tensorflow", **settings)
+
+
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """The stock layer, except that TensorFlow's fused kernel computes the training step over the last axis.
 

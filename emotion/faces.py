@@ -1,7 +1,14 @@
 """Image bytes -> uint8 face: the only decoding and resizing code, used by preprocess and by prediction."""
 
 import io
+import os
+import re
 import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -9,7 +16,20 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from emotion.errors import UserError
 
+T = TypeVar("T")
 MAX_PIXELS = 100_000_000  # a picture larger than this is refused before it fills the memory
+# Pillow knows 40 formats more, some of which run other programs (EPS): not for files from anywhere.
+_FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "GIF", "TIFF", "PPM")
+_CHUNK = 16  # pictures that a thread takes at once
+
+# The whole header of a baseline grey JPEG such as FER2013's, up to height, width and the number of colours.
+_GREY_JPEG = re.compile(
+    rb"\xff\xd8(?:\xff\xe0\x00\x10.{14})?(?:\xff\xdb\x00\x43.{65})+\xff\xc0\x00\x0b\x08(.{2})(.{2})\x01", re.DOTALL
+)
+
+# Pillow warns of odd tags and large pictures; the limit is checked here. Switched off once and for all because
+# `warnings.catch_warnings` is not safe in threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class ImageError(UserError):
@@ -17,7 +37,7 @@ class ImageError(UserError):
 
 
 def decode_image(content: bytes) -> np.ndarray:
-    """Decode a picture (JPEG, PNG, BMP, WebP, GIF, TIFF, ...).
+    """Decode a picture: JPEG, PNG, BMP, WebP, GIF, TIFF or PPM.
 
     Turned upright by its EXIF tag; the first frame of an animation; transparency over white; 16 bits scaled to 8.
 
@@ -26,18 +46,20 @@ def decode_image(content: bytes) -> np.ndarray:
     """
     if not content:
         raise ImageError("empty file")
+    if (grey := _decode_grey_jpeg(content)) is not None:
+        return grey
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd tags; the limit is checked here
-            with Image.open(io.BytesIO(content)) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise ImageError(f"{image.width}x{image.height} pixels, more than {MAX_PIXELS:,}")
-                return _pixels(ImageOps.exif_transpose(image))
+        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ImageError(f"{image.width}x{image.height} pixels, more than {MAX_PIXELS:,}")
+            return _pixels(ImageOps.exif_transpose(image))
+    except ImageError:
+        raise
     except UnidentifiedImageError:
         raise ImageError("not an image") from None
-    except Image.DecompressionBombError:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(f"more than {MAX_PIXELS:,} pixels") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except Exception as error:  # on damaged bytes Pillow's readers raise anything: struct.error, IndexError, ...
         raise ImageError(f"damaged or truncated image ({error})") from None
 
 
@@ -64,6 +86,35 @@ def resize_face(image: np.ndarray, *, size_px: int, channels: int) -> np.ndarray
 def decode_face(content: bytes, *, size_px: int, channels: int) -> np.ndarray:
     """Decode and resize: image bytes -> uint8 [size_px, size_px, channels], 0-255. Raises ImageError."""
     return resize_face(decode_image(content), size_px=size_px, channels=channels)
+
+
+def map_images(function: Callable[[bytes], T], contents: Iterable[bytes]) -> Iterator[T]:
+    """Yield `function` of each image file, in their order, working on all cores with a bounded number in memory."""
+    contents, threads = iter(contents), os.cpu_count() or 1
+    waiting: deque[Future[list[T]]] = deque()
+
+    def function_of_all(chunk: list[bytes]) -> list[T]:
+        return [function(content) for content in chunk]
+
+    with ThreadPoolExecutor(threads) as pool:
+        while chunk := list(islice(contents, _CHUNK)):
+            waiting.append(pool.submit(function_of_all, chunk))
+            if len(waiting) > 2 * threads:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+
+
+def _decode_grey_jpeg(content: bytes) -> np.ndarray | None:
+    """Decode a plain, complete grey JPEG five times faster than Pillow, to the same pixels; None for anything else."""
+    header = _GREY_JPEG.match(content)
+    if not header or not content.endswith(b"\xff\xd9") or b"Exif" in content:
+        return None
+    height, width = (int.from_bytes(side) for side in header.groups())
+    if height * width > MAX_PIXELS:
+        return None
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+    return image if image is not None and image.shape == (height, width) else None
 
 
 def _pixels(image: Image.Image) -> np.ndarray:

@@ -3,36 +3,15 @@
 import json
 import re
 import zipfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import keras
 
-from emotion.errors import UserError
+from emotion.model_about import ABOUT_ENTRY, ModelAbout, format_about, read_about
 
-ABOUT_ENTRY = "emotion.json"
+__all__ = ["ModelAbout", "load_model", "read_about", "save_model"]
+
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
-
-
-@dataclass(frozen=True)
-class ModelAbout:
-    """What travels with a model.
-
-    Attributes:
-        labels: names in the order of the outputs.
-        size_px: side of the square input.
-        channels: 1 or 3.
-        temperature: what the logits are divided by before the softmax; None where none was fitted.
-        made_with: parameters and versions.
-    """
-
-    labels: list[str]
-    size_px: int
-    channels: int
-    temperature: float | None
-    made_with: Mapping[str, Any] = field(default_factory=dict)
 
 
 def save_model(model: keras.Model, path: Path, about: ModelAbout) -> None:
@@ -47,7 +26,7 @@ def save_model(model: keras.Model, path: Path, about: ModelAbout) -> None:
         with zipfile.ZipFile(stock) as source, zipfile.ZipFile(fixed, "w", zipfile.ZIP_STORED) as target:
             for name in sorted(source.namelist()):
                 _add(target, name, _without_chance(name, source.read(name)))
-            _add(target, ABOUT_ENTRY, json.dumps(asdict(about), indent=1, sort_keys=True).encode())
+            _add(target, ABOUT_ENTRY, format_about(about))
         fixed.replace(path)
     finally:
         stock.unlink(missing_ok=True)
@@ -57,19 +36,6 @@ def save_model(model: keras.Model, path: Path, about: ModelAbout) -> None:
 def load_model(path: Path) -> tuple[keras.Model, ModelAbout]:
     """Load a model and what travels with it. Raises UserError when the file is no model of this project."""
     return keras.models.load_model(path, compile=False), read_about(path)
-
-
-def read_about(path: Path) -> ModelAbout:
-    """Read what travels with a model. Raises UserError when the file is no model of this project."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return ModelAbout(**json.loads(archive.read(ABOUT_ENTRY)))
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist; train it with `dvc repro`, or `dvc pull` it") from None
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
-        raise UserError(
-            f"{path} is not a model made by this pipeline ({error!r}); train one with `dvc repro`"
-        ) from None
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:

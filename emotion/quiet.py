@@ -1,4 +1,4 @@
-"""TensorFlow without the dozen lines that its C++ prints before its own log level counts (tensorflow#100442)."""
+"""Libraries without what their C++ prints: TensorFlow does before its own log level counts (tensorflow#100442)."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ from types import ModuleType
 def import_tensorflow() -> ModuleType:
     """Import TensorFlow and look for GPUs, dropping what is written to stderr meanwhile; an exception still shows."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _quietly():
+    with quietly():
         import tensorflow
 
         tensorflow.config.list_physical_devices("GPU")
@@ -18,7 +18,8 @@ def import_tensorflow() -> ModuleType:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
+    """Drop what is written to stderr meanwhile, by C++ too."""
     sys.stderr.flush()
     saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:

@@ -1,10 +1,26 @@
 """The training recipe: every knob of the `train` section."""
 
+import re
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from emotion.params import Params
+
+
+class Init(Params):
+    """Parameters of `train.init`: an earlier model whose weights the training starts with."""
+
+    path: str  # of a .keras file made by this pipeline; empty = start from random (or the network's pretrained) weights
+    sha256: str  # of that file: what the result depends on is in params.yaml, not in whatever lies at the path
+
+    @model_validator(mode="after")
+    def _pinned(self) -> Self:
+        if self.path and not re.fullmatch("[0-9a-fA-F]{64}", self.sha256):
+            raise ValueError(f"sha256 must be the 64 hexadecimal digits that `sha256sum {self.path}` prints")
+        if self.sha256 and not self.path:
+            raise ValueError("sha256 goes with a path; empty both or set both")
+        return self
 
 
 class Recipe(Params):
@@ -17,6 +33,8 @@ class Recipe(Params):
     portable: bool  # the same bits on any x86-64 CPU, several times slower
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
+    devices: int = Field(ge=1)  # that share each batch: GPUs, or the CPU standing in for as many
+    init: Init
     optimizer: Literal["sgd", "adam", "adamw"]  # sgd is SGD with Nesterov momentum 0.9
     learning_rate: float = Field(gt=0)  # the peak of the schedule
     schedule: Literal["constant", "cosine", "plateau"]
@@ -36,6 +54,8 @@ class Recipe(Params):
             raise ValueError("warmup_epochs goes with schedule: cosine; set it to 0")
         if self.schedule == "cosine" and self.warmup_epochs >= self.epochs:
             raise ValueError(f"warmup_epochs ({self.warmup_epochs}) must be less than epochs ({self.epochs})")
+        if self.batch_size % self.devices:
+            raise ValueError(f"batch_size ({self.batch_size}) must be a multiple of devices ({self.devices})")
         if self.portable and self.precision != "float32":
             raise ValueError("portable: true needs precision: float32")
         return self

@@ -65,9 +65,9 @@ def write_records(
     images = 0
     with ExitStack() as shards:
         for images, (image, label_index) in enumerate(faces, start=1):
-            if images % IMAGES_PER_SHARD == 1:
+            if (images - 1) % IMAGES_PER_SHARD == 0:
                 shards.close()
-                name = f"{images // IMAGES_PER_SHARD:05d}.tfrecord"
+                name = f"{(images - 1) // IMAGES_PER_SHARD:05d}.tfrecord"
                 writer = shards.enter_context(tf.io.TFRecordWriter(str(temporary / name)))
             writer.write(_encode(image, label_index))
     about = RecordsAbout(images, size_px, channels, labels)
@@ -92,13 +92,22 @@ def load_records(folder: Path) -> Faces:
     images = np.empty((about.images, *shape), np.uint8)
     label_indexes = np.empty(about.images, np.int64)
     start = 0
-    for pixels, labels in _batches(sorted(folder.glob("*.tfrecord")), shape):
-        images[start : start + len(labels)] = pixels
-        label_indexes[start : start + len(labels)] = labels
-        start += len(labels)
+    try:
+        for pixels, labels in _batches(sorted(folder.glob("*.tfrecord")), shape):
+            if start + len(labels) > about.images:
+                raise UserError(_miscounted(folder, f"at least {start + len(labels)}", about))
+            images[start : start + len(labels)] = pixels
+            label_indexes[start : start + len(labels)] = labels
+            start += len(labels)
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+        raise UserError(f"{folder} is damaged ({error.message}); run preprocess again") from None
     if start != about.images:
-        raise UserError(f"{folder} holds {start} faces, its about.json says {about.images}; run preprocess again")
+        raise UserError(_miscounted(folder, str(start), about))
     return Faces(images, label_indexes, about)
+
+
+def _miscounted(folder: Path, found: str, about: RecordsAbout) -> str:
+    return f"{folder} holds {found} faces, its about.json says {about.images}; run preprocess again"
 
 
 def _encode(image: np.ndarray, label_index: int) -> bytes:

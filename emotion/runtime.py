@@ -1,9 +1,12 @@
 """The pins that must be set before TensorFlow or Keras is imported, and those that follow right after."""
 
+import importlib.util
 import os
 import sys
-from typing import Protocol
+from typing import Any, Protocol
 
+from emotion import processes
+from emotion.errors import UserError
 from emotion.quiet import import_tensorflow
 
 # What makes TensorFlow's float32 results the same on every x86-64 CPU: no kernels chosen by instruction set.
@@ -26,11 +29,11 @@ class Pins(Protocol):
     def inter_op_threads(self) -> int: ...  # noqa: D102
 
 
-def pin(pins: Pins, *, seed: int) -> None:
+def pin(pins: Pins, *, seed: int, devices: int = 1) -> None:
     """Make this process compute the same bits as every other one with the same pins and seed.
 
-    Backend, instruction sets, threads, precision, determinism and the global seeds. Must run before Keras is imported;
-    raises RuntimeError when it does not.
+    Backend, instruction sets, threads, precision, determinism and the global seeds; with `devices` > 1, so many GPUs
+    (or parts of the CPU) to share each batch. Must run before Keras is imported; raises RuntimeError when it does not.
     """
     if "keras" in sys.modules:
         raise RuntimeError("pin() must run before keras is imported: backend and kernels are chosen at import")
@@ -42,12 +45,42 @@ def pin(pins: Pins, *, seed: int) -> None:
     tf = import_tensorflow()
     tf.config.threading.set_intra_op_parallelism_threads(pins.intra_op_threads)
     tf.config.threading.set_inter_op_parallelism_threads(pins.inter_op_threads)
-    for gpu in tf.config.list_physical_devices("GPU"):
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
     tf.config.experimental.enable_op_determinism()
+    if pins.backend == "jax":
+        _pin_jax(pins, devices)
+    elif devices > 1:
+        _share(devices, gpus)
 
     import keras
 
     keras.utils.set_random_seed(seed)
     policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[pins.precision]
     keras.config.set_dtype_policy(policy)
+
+
+def _share(devices: int, gpus: list[Any]) -> None:
+    """Make `devices` devices there: the GPUs, or where there is none the CPU cut in so many.
+
+    Raises UserError when there are GPUs, but too few.
+    """
+    import tensorflow as tf
+
+    if gpus and len(gpus) < devices:
+        raise UserError(f"train.devices: {devices}, but this machine has {len(gpus)} GPU(s); lower it")
+    if not gpus:
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
+
+
+def _pin_jax(pins: Pins, devices: int) -> None:
+    """Leave the GPUs to JAX; TensorFlow only reads the data."""
+    import tensorflow as tf
+
+    tf.config.set_visible_devices([], "GPU")
+    os.environ["NPROC"] = str(pins.intra_op_threads)  # the size of XLA's thread pool on a CPU
+    if importlib.util.find_spec("jax") is None:
+        raise UserError("train.backend: jax needs JAX; install it with `pip install 'emotion[jax]'`")
+    processes.join(devices)

@@ -22,7 +22,7 @@ def stratified_split(
 
     Returns: bool [n], True for the chosen pictures.
     """
-    room = {label: round(fraction * count) for label, count in Counter(labels).items()}
+    room = Counter({label: round(fraction * count) for label, count in Counter(labels).items()})
     members: dict[int, list[int]] = defaultdict(list)
     for index, group in enumerate(groups):
         members[group].append(index)
@@ -32,5 +32,5 @@ def stratified_split(
         group_labels = Counter(labels[index] for index in group_list[position])
         if all(count <= room[label] for label, count in group_labels.items()):
             chosen[group_list[position]] = True
-            room = {label: left - group_labels[label] for label, left in room.items()}
+            room.subtract(group_labels)
     return chosen

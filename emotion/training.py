@@ -5,19 +5,20 @@ import io
 import math
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import keras
 import numpy as np
 from tqdm import tqdm
 
-from emotion.batch_norm import FusedBatchNormalization
+from emotion.batch_norm import FusedBatchNormalization, SynchronizedBatchNormalization
 from emotion.batches import Augment, class_weights, evaluation_batches, steps_per_epoch, training_batches
 from emotion.errors import UserError
+from emotion.processes import first_says, process_count, process_index, share
 from emotion.recipe import Recipe
 from emotion.records import Faces
 from emotion.training_state import StateFile, TrainingState
@@ -36,6 +37,32 @@ class Network(Protocol):
 
 
 @dataclass(frozen=True)
+class Phase:
+    """A stretch of a training in which the same layers learn; it has an optimizer and a schedule of its own.
+
+    Attributes:
+        epochs: how many, >= 1.
+        learning_rate: the peak of its schedule.
+        frozen: names of the layers that do not learn; a frozen batch-norm layer keeps its statistics as well.
+    """
+
+    epochs: int
+    learning_rate: float
+    frozen: frozenset[str] = frozenset()
+
+
+@runtime_checkable
+class FineTuned(Protocol):
+    """What a file of emotion/networks offers besides when its network begins with weights learnt elsewhere."""
+
+    def load_pretrained(self, model: keras.Model) -> None:
+        """Put the weights in place. Raises UserError when they cannot be had."""
+
+    def phases(self, model: keras.Model, recipe: Recipe) -> list[Phase]:
+        """Say what learns when; the phases' epochs add up to `recipe.epochs`. Raises UserError."""
+
+
+@dataclass(frozen=True)
 class Trained:
     """What a training came to.
 
@@ -50,16 +77,23 @@ class Trained:
     history: list[dict[str, float]]
 
 
-def build_model(network: Network, shape: Sequence[int], label_count: int, *, for_training: bool) -> keras.Model:
+def build_model(
+    network: Network,
+    shape: Sequence[int],
+    label_count: int,
+    *,
+    for_training: bool,
+    devices: int = 1,
+    scope: Callable[[], AbstractContextManager[Any]] = nullcontext,
+) -> keras.Model:
     """Build pixels -> logits. For training: the global precision and fused batch-norm; else stock and float32."""
-    keras.backend.clear_session(free_memory=False)  # layers are numbered from the start, so names repeat
-    batch_norm = FusedBatchNormalization if for_training else keras.layers.BatchNormalization
+    _number_layers_anew()
+    batch_norm = _training_batch_norm(devices) if for_training else keras.layers.BatchNormalization
     policy = keras.config.dtype_policy() if for_training else keras.DTypePolicy("float32")
-    with _policy(policy):
+    with scope(), _policy(policy):
         pixels = keras.Input(tuple(shape), name="pixels", dtype="float32")
-        return keras.Model(
-            pixels, network.logits(pixels, label_count=label_count, batch_norm=batch_norm), name="logits"
-        )
+        logits = network.logits(pixels, label_count=label_count, batch_norm=batch_norm)
+        return keras.Model(pixels, logits, name="logits")
 
 
 def with_probabilities(logits: keras.Model, temperature: float) -> keras.Model:
@@ -108,6 +142,7 @@ def train_network(
     seed: int,
     state_file: StateFile,
     history_path: Path,
+    start: Callable[[keras.Model], None] | None = None,
 ) -> Trained:
     """Train a network, going on from the state file where there is one; call it after `runtime.pin`.
 
@@ -117,46 +152,62 @@ def train_network(
         augment: (uint8 [batch, size, size, channels], seed int64 [2]) -> float32 of the same shape.
         state_file: held by this process.
         history_path: CSV rewritten after each epoch.
+        start: changes the weights of the new model, before the first epoch and after the network's own pretrained ones.
 
     Raises UserError: loss not a number, out of memory, or a recipe that needs a validation set where there is none.
     """
     _check_validation(recipe, val)
     steps = steps_per_epoch(len(train.images), recipe.batch_size)
-    model = build_model(network, train.images.shape[1:], label_count, for_training=True)
-    model.compile(
-        make_optimizer(recipe, steps),
-        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
-        metrics=["accuracy"],
-        jit_compile=recipe.backend == "jax" or _has_gpu(),  # XLA is 3.6 times slower than oneDNN on a CPU
+    on_devices = _devices_scope(recipe)
+    model = build_model(
+        network, train.images.shape[1:], label_count, for_training=True, devices=recipe.devices, scope=on_devices
     )
-    model.optimizer.build(model.trainable_variables)
     keeper = KeepWeights(keep=recipe.keep, averaged=recipe.ema_decay > 0, ema_decay=recipe.ema_decay)
-    watchers = _watchers(recipe)
-    session = Session(state_file, history_path, keeper, watchers)
-    first_epoch = session.restore(model)
-    if first_epoch < recipe.epochs and not session.stopped:
+    session = Session(state_file, history_path, keeper)
+    phases = [Phase(recipe.epochs, recipe.learning_rate)]
+    if isinstance(network, FineTuned):
+        phases = network.phases(model, recipe)
+    if not session.history:
+        if isinstance(network, FineTuned):
+            network.load_pretrained(model)
+        if start:
+            start(model)
+    last_epoch = 0
+    for phase in phases:
+        begins, last_epoch = last_epoch, last_epoch + phase.epochs
+        if session.stopped or len(session.history) >= last_epoch:
+            continue
+        with on_devices():
+            _compile(model, phase, recipe, steps)
+        watchers = _watchers(recipe, is_last=last_epoch == recipe.epochs)
+        first_epoch = session.enter(model, begins, watchers)
         batches = training_batches(
             train,
             label_count=label_count,
             batch_size=min(recipe.batch_size, len(train.images)),
             first_epoch=first_epoch,
-            epochs=recipe.epochs,
+            epochs=last_epoch,
             seed=seed,
             augment=augment,
         )
+        if process_count() > 1:
+            rows = share(recipe.batch_size)
+            batches = batches.map(lambda pictures, labels, rows=rows: (pictures[rows], labels[rows]))
         held_out = evaluation_batches(val, label_count=label_count, batch_size=EVALUATION_BATCH)
+        alone = recipe.backend == "jax" and recipe.devices > 1  # validation is then for one device of one process
+        validation = [Validation(network, val, label_count, recipe, keeper)] if alone and len(val.images) else []
         weights = class_weights(train.label_indexes, label_count) if recipe.class_weights == "balanced" else None
-        with _readable_failures(recipe, session):
+        with _readable_failures(recipe, session), on_devices():
             model.fit(
                 batches,
-                validation_data=held_out if len(val.images) else None,
+                validation_data=held_out if len(val.images) and not alone else None,
                 initial_epoch=first_epoch,
-                epochs=recipe.epochs,
+                epochs=last_epoch,
                 steps_per_epoch=steps,
                 class_weight=weights,
                 shuffle=False,
                 verbose=0,
-                callbacks=[keeper, Progress(recipe.epochs, steps, recipe.batch_size), *watchers, session],
+                callbacks=[*validation, keeper, Progress(recipe.epochs, steps, recipe.batch_size), *watchers, session],
             )
     return Trained(session.kept_weights, session.kept_epoch, session.history)
 
@@ -195,6 +246,7 @@ class KeepWeights(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         """Average the batch-norm statistics, every few steps."""
         if self.averaged and batch % _STATISTICS_EVERY == 0:
+            _synchronize(self.model)
             now = _statistics(self.model)
             rate = np.float32(self.decay)
             old = self.statistics or now
@@ -228,12 +280,53 @@ class KeepWeights(keras.callbacks.Callback):
         model = self.model
         self._raw = [np.array(weight) for weight in model.get_weights()]
         model.optimizer.finalize_variable_values(model.trainable_variables)
-        for variable, value in zip(model.non_trainable_weights, self.statistics, strict=True):
+        if keras.backend.backend() == "jax":  # which gives the model the optimizer's own arrays, and later deletes them
+            model.set_weights([np.array(weight) for weight in model.get_weights()])
+        for variable, value in zip(_moving(model), self.statistics, strict=True):
             variable.assign(value)
 
     def _swap_out(self) -> None:
         if self.averaged:
             self.model.set_weights(self._raw)
+
+
+class Validation(keras.callbacks.Callback):
+    """Validates on one device of the first process, where several share the training, and tells the others.
+
+    It must be the first callback: it adds what it found to the epoch's logs.
+    """
+
+    def __init__(self, network: Network, val: Faces, label_count: int, recipe: Recipe, keeper: KeepWeights) -> None:
+        super().__init__()
+        self._keeper, self._val = keeper, val
+        self._alone: keras.Model | None = None  # the same network, on this process's own device
+        self._labels = keras.utils.to_categorical(val.label_indexes, label_count)
+        self._build = lambda: build_model(network, val.images.shape[1:], label_count, for_training=False)
+        self._smoothing = recipe.label_smoothing
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Add val_accuracy and val_loss to the epoch's logs."""
+        self._keeper.on_test_begin()
+        accuracy, loss = first_says(self._scores() if process_index() == 0 else (0.0, 0.0))
+        self._keeper.on_test_end({"accuracy": accuracy})
+        if logs is not None:
+            logs.update(val_accuracy=accuracy, val_loss=loss)
+
+    def _scores(self) -> tuple[float, float]:
+        weights = [np.array(weight) for weight in self.model.get_weights()]
+        shared = keras.distribution.distribution()
+        keras.distribution.set_distribution(None)
+        try:
+            self._alone = self._alone or self._build()
+            self._alone.set_weights(weights)
+            logits = predict_logits(self._alone, self._val.images)
+        finally:
+            keras.distribution.set_distribution(shared)
+        right = logits.argmax(axis=1) == self._val.label_indexes
+        losses = keras.losses.categorical_crossentropy(
+            self._labels, logits, from_logits=True, label_smoothing=self._smoothing
+        )
+        return float(right.mean()), float(np.mean(losses))
 
 
 class Progress(keras.callbacks.Callback):
@@ -264,6 +357,8 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Print the epoch's line."""
         self._bar.close()
+        if process_index() > 0:
+            return
         seconds = time.monotonic() - self._began
         logs = {**(logs or {}), "learning_rate": _learning_rate(self.model)}
         figures = "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
@@ -278,16 +373,16 @@ class Session(keras.callbacks.Callback):
     `on_train_begin`, which forgets, has run before this one's, which remembers.
     """
 
-    def __init__(
-        self, state_file: StateFile, history_path: Path, keeper: KeepWeights, watchers: list[keras.callbacks.Callback]
-    ) -> None:
+    def __init__(self, state_file: StateFile, history_path: Path, keeper: KeepWeights) -> None:
         super().__init__()
         self.history: list[dict[str, float]] = []
         self.stopped = False
         self._file, self._history_path = state_file, history_path
-        self._keeper, self._watchers = keeper, watchers
+        self._keeper = keeper
+        self._watchers: list[keras.callbacks.Callback] = []
         self._watcher_facts: list[dict[str, Any]] = []
         self._began = 0.0
+        self._restore()
 
     @property
     def kept_weights(self) -> list[np.ndarray]:
@@ -299,22 +394,37 @@ class Session(keras.callbacks.Callback):
         """The epoch they are from, counted from 1."""
         return self._keeper.kept_epoch
 
-    def restore(self, model: keras.Model) -> int:
-        """Put the saved state in place, if there is one; returns the epoch to go on with, counted from 0."""
+    def _restore(self) -> None:
+        """Take from the saved state, if there is one, all that needs no model."""
         state = self._file.load()
         if state is None:
-            return 0
-        for name, variable in _variables(model).items():
-            variable.assign(state.arrays[name])
-        self._keeper.statistics = _numbered(state.arrays, "statistics")
+            return
         self._keeper.kept = _numbered(state.arrays, "kept")
         self._keeper.kept_epoch = state.facts["kept_epoch"]
         self._keeper.best_accuracy = state.facts["best_accuracy"]
-        self._watcher_facts = state.facts["watchers"]
         self.history, self.stopped = state.facts["history"], state.facts["stopped"]
         self._write_history()
         if not self.stopped:
             print(f"going on after epoch {len(self.history)}, saved in {self._file.path}", flush=True)
+
+    def enter(self, model: keras.Model, first_epoch: int, watchers: list[keras.callbacks.Callback]) -> int:
+        """Begin the phase whose first epoch is `first_epoch`, or go on in it; both count from 0.
+
+        A new phase takes the weights as the last one saved them, and nothing of its optimizer, so that it begins the same
+        whether the run was interrupted or not. Returns the epoch to go on with.
+        """
+        self._watchers, self._watcher_facts = watchers, []
+        if first_says([len(self.history)]) != [len(self.history)]:  # waits for process 0 to have saved, too
+            raise UserError(f"{self._file.path} is not the same for all processes; give them one shared folder")
+        state = self._file.load() if self.history else None
+        if state is None:
+            return first_epoch
+        goes_on = len(self.history) > first_epoch
+        for name, variable in _variables(model).items():
+            if goes_on or name.startswith("model/"):
+                variable.assign(state.arrays[name])
+        self._keeper.statistics = _numbered(state.arrays, "statistics") if goes_on else []
+        self._watcher_facts = state.facts["watchers"] if goes_on else []
         return len(self.history)
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
@@ -335,6 +445,8 @@ class Session(keras.callbacks.Callback):
             "learning_rate": rate,
         }
         self.history.append(row)
+        if process_index() > 0:
+            return
         self._file.save(self._state())
         self._write_history()
         with self._file.timings.open("a") as timings:
@@ -381,7 +493,38 @@ def _check_validation(recipe: Recipe, val: Faces) -> None:
         )
 
 
-def _watchers(recipe: Recipe) -> list[keras.callbacks.Callback]:
+def _devices_scope(recipe: Recipe) -> Callable[[], AbstractContextManager[Any]]:
+    """What to build and compile a model within, so that `train.devices` devices share each batch."""
+    if recipe.devices == 1:
+        return nullcontext
+    if recipe.backend == "jax":
+        devices = keras.distribution.list_devices()[: recipe.devices]
+        return keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False).scope
+    import tensorflow as tf
+
+    kind = "GPU" if _has_gpu() else "CPU"
+    return tf.distribute.MirroredStrategy([f"{kind}:{number}" for number in range(recipe.devices)]).scope
+
+
+def _training_batch_norm(devices: int) -> type[keras.layers.BatchNormalization]:
+    """The statistics are those of the whole batch, however many devices share it."""
+    return FusedBatchNormalization if devices == 1 else SynchronizedBatchNormalization
+
+
+def _compile(model: keras.Model, phase: Phase, recipe: Recipe, steps: int) -> None:
+    for layer in model.layers:
+        layer.trainable = layer.name not in phase.frozen
+    recipe = recipe.model_copy(update={"epochs": phase.epochs, "learning_rate": phase.learning_rate})
+    model.compile(
+        make_optimizer(recipe, steps),
+        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
+        metrics=["accuracy"],
+        jit_compile=recipe.backend == "jax" or _has_gpu(),  # XLA is 3.6 times slower than oneDNN on a CPU
+    )
+    model.optimizer.build(model.trainable_variables)
+
+
+def _watchers(recipe: Recipe, *, is_last: bool) -> list[keras.callbacks.Callback]:
     watchers: list[keras.callbacks.Callback] = []
     if recipe.schedule == "plateau":
         watchers.append(
@@ -389,7 +532,7 @@ def _watchers(recipe: Recipe) -> list[keras.callbacks.Callback]:
                 monitor="val_loss", patience=recipe.plateau_patience, factor=recipe.plateau_factor
             )
         )
-    if recipe.early_stopping_patience:
+    if recipe.early_stopping_patience and is_last:
         watchers.append(keras.callbacks.EarlyStopping(monitor="val_loss", patience=recipe.early_stopping_patience))
     return watchers
 
@@ -400,8 +543,19 @@ def _variables(model: keras.Model) -> dict[str, Any]:
     return named | {f"optimizer/{number:04d}": variable for number, variable in enumerate(model.optimizer.variables)}
 
 
+def _moving(model: keras.Model) -> list[Any]:
+    """The statistics that move while the model trains: those of the layers that are not frozen."""
+    return [weight for layer in model.layers if layer.trainable for weight in layer.non_trainable_weights]
+
+
 def _statistics(model: keras.Model) -> list[np.ndarray]:
-    return [np.array(variable, np.float32) for variable in model.non_trainable_weights]
+    return [np.array(variable, np.float32) for variable in _moving(model)]
+
+
+def _synchronize(model: keras.Model) -> None:
+    """Within an epoch the JAX backend keeps the weights to itself."""
+    if keras.backend.backend() == "jax":
+        model.jax_state_sync()
 
 
 def _numbered(arrays: Mapping[str, np.ndarray], kind: str) -> list[np.ndarray]:
@@ -423,6 +577,14 @@ def _has_gpu() -> bool:
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _number_layers_anew() -> None:
+    """Let layer names repeat from one model to the next; keep the rest of what clear_session forgets."""
+    policy, distribution = keras.config.dtype_policy(), keras.distribution.distribution()
+    keras.utils.clear_session(free_memory=False)
+    keras.config.set_dtype_policy(policy)
+    keras.distribution.set_distribution(distribution)
 
 
 @contextmanager
@@ -447,4 +609,9 @@ def _readable_failures(recipe: Recipe, session: Session) -> Iterator[None]:
     except Exception as error:  # each backend has its own class for it
         if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error) or "ResourceExhausted" in repr(error):
             raise UserError(f"out of memory with train.batch_size: {recipe.batch_size}; lower it") from None
+        if process_count() > 1 and not isinstance(error, UserError):
+            raise UserError(
+                f"process {process_index()} of {process_count()} lost the others ({str(error).splitlines()[0][:200]}); "
+                f"{len(session.history)} finished epochs are kept in .cache; start all processes again to go on from there"
+            ) from error
         raise

@@ -7,7 +7,7 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -19,6 +19,7 @@ from ruamel.yaml.error import YAMLError
 
 from emotion.errors import UserError
 from emotion.params import Params
+from stages._environment import warn_if_unlocked
 
 P = TypeVar("P", bound=Params)
 PARAMS_FILE = Path("params.yaml")
@@ -101,6 +102,7 @@ def run_stage(stage: Callable[..., None], reads: Reads) -> None:
     """
     try:
         arguments = _command_line(stage, skip=reads)
+        warn_if_unlocked()
         document = read_params(PARAMS_FILE)
         stage(**arguments, **{name: resolve(document, reading) for name, reading in reads.items()})
     except UserError as error:
@@ -192,12 +194,26 @@ def _in_params(problems: list[str]) -> str:
 
 def _problem(details: ErrorDetails, key: str, params_class: type[Params]) -> str:
     """One line for one of pydantic's errors: the full key, what is there, what is expected."""
-    full_key = ".".join([key, *(str(part) for part in details["loc"])])
+    full_key = ".".join([key, *(str(part) for part in details["loc"] if part != "[key]")])  # pydantic's mark of a key
     if details["type"] == "extra_forbidden":
-        return f"{full_key}: unknown{did_you_mean(str(details['loc'][-1]), params_class.model_fields)}"
+        return f"{full_key}: unknown{did_you_mean(str(details['loc'][-1]), _keys_at(params_class, details['loc']))}"
     if details["type"] == "missing":
         return f"{full_key}: missing; add it"
-    return f"{full_key}: {details['input']!r}: {details['msg'].removeprefix('Value error, ')}"
+    if isinstance(details["input"], Mapping):  # a rule between several keys: the message names them
+        return f"{full_key}: {details['msg'].removeprefix('Value error, ')}"
+    quotable = details["type"] == "string_type" and isinstance(details["input"], int | float)
+    quote = f"; quote it: '{details['input']}'" if quotable else ""
+    return f"{full_key}: {details['input']!r}: {details['msg'].removeprefix('Value error, ')}{quote}"
+
+
+def _keys_at(params_class: type[Params], location: Sequence[int | str]) -> Iterable[str]:
+    """The keys known beside the last one of `location`, which leads through blocks within blocks."""
+    for part in location[:-1]:
+        inner = params_class.model_fields[str(part)].annotation if part in params_class.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, Params)):
+            return ()
+        params_class = inner
+    return params_class.model_fields
 
 
 def _one_of(value: Any, names: list[str]) -> str:

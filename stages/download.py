@@ -1,17 +1,23 @@
 """Turn the chosen source into the canonical archive of face images."""
 
 from pathlib import Path
+from typing import Annotated
 
-from emotion.archive import write_archive
+from pydantic import Field
+
+from emotion.archive import Dataset, DatasetError, write_archive
 from emotion.layouts import relabel
 from emotion.params import Params
 from stages._stage import Block, Choice, Reads, Values, run_stage, write_json
+
+# A label names a folder of the archive.
+Label = Annotated[str, Field(pattern=r"^[^/]*[^/.][^/]*$")]
 
 
 class DataParams(Params):
     """What `data` holds beside the sources' own blocks."""
 
-    labels: dict[str, str | None]  # old label -> new label, or null to drop it
+    labels: dict[str, Label | None]  # old label -> new label, or null to drop it
 
 
 READS: Reads = {
@@ -23,10 +29,18 @@ READS: Reads = {
 def download(input_dir: Path, cache_dir: Path, archive: Path, report: Path, source: Block, params: DataParams) -> None:
     """Collect the source's images into `archive` and count them in `report`."""
     dataset = relabel(source.load().dataset(input_dir, cache_dir), params.labels)
+    check_labels(dataset)
     summary = write_archive(dataset, archive)
     origin = {"origin": dict(dataset.origin)} if dataset.origin else {}
     counts = {split: {"total": sum(labels.values()), **labels} for split, labels in summary.images.items()}
     write_json(report, {"images": counts, "image_bytes": summary.image_bytes, "digest": summary.digest, **origin})
+
+
+def check_labels(dataset: Dataset) -> None:
+    """Raise DatasetError when there is nothing to tell apart."""
+    labels = sorted({path.split("/")[1] for path in dataset.keys})
+    if len(labels) == 1:
+        raise DatasetError(f"every image is labelled {labels[0]!r}; expected at least two labels, a folder for each")
 
 
 if __name__ == "__main__":

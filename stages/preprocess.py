@@ -1,9 +1,6 @@
 """Decode and resize one split's faces into TFRecords."""
 
-import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
 
@@ -13,13 +10,10 @@ from pydantic import Field
 
 from emotion.archive import read_faces
 from emotion.errors import UserError
-from emotion.faces import ImageError, decode_face
+from emotion.faces import ImageError, decode_face, map_images
 from emotion.params import Params
 from emotion.quiet import import_tensorflow
 from stages._stage import Reads, Section, run_stage, write_json
-
-_BLOCK = 1024  # pictures held at once
-_CHUNK = 64  # pictures a thread takes at once
 
 
 class PreprocessParams(Params):
@@ -54,7 +48,7 @@ def good_faces(
 ) -> Iterator[tuple[np.ndarray, int]]:
     """Yield the decodable faces (uint8 [size_px, size_px, channels]) with their label index, in the table's order.
 
-    Pictures are decoded on all cores, a bounded number at once. Into `bad` goes path -> reason for every other picture.
+    Into `bad` goes path -> reason for every other picture.
     """
 
     def decode(content: bytes) -> np.ndarray | ImageError:
@@ -63,17 +57,12 @@ def good_faces(
         except ImageError as error:
             return error
 
-    rows = zip(table["path"], table["label_index"].tolist(), strict=True)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        while block := list(islice(contents, _BLOCK)):
-            chunks = (block[at : at + _CHUNK] for at in range(0, len(block), _CHUNK))
-            decoded = pool.map(lambda chunk: [decode(content) for content in chunk], chunks)
-            # A block ends before the rows do, so the block comes first and nothing is strict.
-            for face, (path, label_index) in zip(chain.from_iterable(decoded), rows, strict=False):
-                if isinstance(face, ImageError):
-                    bad[path] = str(face)
-                else:
-                    yield face, label_index
+    rows = zip(map_images(decode, contents), table["path"], table["label_index"].tolist(), strict=True)
+    for face, path, label_index in rows:
+        if isinstance(face, ImageError):
+            bad[path] = str(face)
+        else:
+            yield face, label_index
 
 
 def _check_bad(bad: dict[str, str], images: int, index: Path, max_bad_fraction: float) -> None:

@@ -48,14 +48,15 @@ def split(archive: Path, train: Path, val: Path, test: Path, copies: Path, repor
     near = near_copies(prints, **params.near.model_dump())
     pairs = sorted(exact_copies(prints.exact) + near)
     parts = assign_splits(faces, prints, near, params)
-    table = index_table(faces, parts, pairs)
     copied = copies_across(parts, pairs, of=("train", "val"), among=("test",)) != ""
     dropped = copied if params.drop_train_copies_of_test else np.zeros(len(faces), dtype=bool)
+    check_splits(faces, parts, dropped)
+    table = index_table(faces, parts, pairs)
     for name, path in zip(SPLITS, (train, val, test), strict=True):
         part = table[(table["split"] == name) & ~dropped]
         # Only the test index says what is copied where: nothing of the test set reaches the training index.
-        write_file(path, part.drop(columns=["split"] if name == "test" else ["split", "copy"]).to_csv(index=False))
-    write_file(copies, pair_table(table, pairs).to_csv(index=False))
+        write_file(path, _csv(part.drop(columns=["split"] if name == "test" else ["split", "copy"])))
+    write_file(copies, _csv(pair_table(table, pairs)))
     write_json(report, split_report(table, pairs, dropped))
 
 
@@ -84,15 +85,30 @@ def _groups_within(pool: np.ndarray, prints: Fingerprints, near: list[Pair], mod
     return group_copies(pairs, len(pool))
 
 
+def check_splits(faces: list[Face], parts: np.ndarray, dropped: np.ndarray) -> None:
+    """Raise DatasetError when there is nothing to test on, or a label without a training image."""
+    if "test" not in parts:
+        raise DatasetError(f"no test image among {len(faces)}; raise split.test_fraction or add images")
+    brought = {face.label for face in faces if face.split == "train"}
+    if strangers := sorted({face.label for face in faces} - brought):
+        raise DatasetError(
+            f"{strangers} have validation or test images but no training image; train has {label_order(brought)}. "
+            "Rename, merge or drop them with data.labels"
+        )
+    trained = {face.label for face, part in zip(faces, np.where(dropped, "", parts), strict=True) if part == "train"}
+    if emptied := sorted(brought - trained):
+        raise DatasetError(
+            f"no training image is left for {emptied}; lower split.val_fraction or split.test_fraction, add images, "
+            "or set split.drop_train_copies_of_test: false"
+        )
+
+
 def index_table(faces: list[Face], parts: np.ndarray, pairs: list[Pair]) -> pd.DataFrame:
     """One row per face: path, label, label_index, subset, split, and `copy`.
 
     `copy` says of a test picture what copy of it lies in train or validation: `exact`, `near` or empty.
-    Raises DatasetError when train lacks a label that another split has.
     """
     labels = label_order(face.label for face, part in zip(faces, parts, strict=True) if part == "train")
-    if absent := {face.label for face in faces} - set(labels):
-        raise DatasetError(f"no training image is left for {sorted(absent)}; lower split.val_fraction or add images")
     return pd.DataFrame(
         {
             "path": [face.path for face in faces],
@@ -162,6 +178,10 @@ def _copy_report(table: pd.DataFrame, pairs: list[Pair], kind: str) -> dict[str,
 def _of_kind(pairs: list[Pair], kind: str) -> list[Pair]:
     """The exact pairs, or (`near`) exact and near ones."""
     return [pair for pair in pairs if pair.exact or kind == "near"]
+
+
+def _csv(table: pd.DataFrame) -> str:
+    return table.to_csv(index=False, lineterminator="\n")  # the same bytes on every operating system
 
 
 def _sorted_counts(labels: pd.Series) -> dict[str, int]:

@@ -1,14 +1,17 @@
 """Train one member: a network, from TFRecords to a self-contained model file."""
 
-import json
 import sys
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from emotion.calibration import accuracy, fit_temperature, log_loss, probabilities_from
+from emotion.processes import process_index
 from emotion.recipe import Recipe
 from emotion.runtime import pin
+from stages._environment import versions
 from stages._stage import Block, Choice, Later, Reads, Section, run_stage, write_json
 
 READS: Reads = {
@@ -31,9 +34,10 @@ def train(
     augment: Block,
 ) -> None:
     """Train the member whose seed is `member` on the records `train`, choosing on `val`, and save it as `model`."""
-    pin(recipe, seed=member)
+    pin(recipe, seed=member, devices=recipe.devices)
     from emotion import training  # the backend and its pins are set; now Keras may be imported
     from emotion.model_file import ModelAbout, save_model
+    from emotion.pretrained import checked_file, start_from
     from emotion.records import load_records
     from emotion.training_state import StateFile
 
@@ -42,11 +46,16 @@ def train(
         "train": recipe.model_dump(),
         "augment": augment.load().model_dump(),
         "seed": member,
+        "versions": versions(),
     }
     state_file = StateFile(state, key=_state_key(made_with, [train, val]))
     train_faces, val_faces = load_records(train), load_records(val)
     about = train_faces.about
-    with state_file.held():
+    init = recipe.init
+    start = init.path and partial(
+        start_from, path=checked_file(init.path, init.sha256, key="train.init.sha256"), labels=about.labels
+    )
+    with state_file.held() if process_index() == 0 else nullcontext():
         trained = training.train_network(
             network.load(),
             train_faces,
@@ -57,10 +66,12 @@ def train(
             seed=member,
             state_file=state_file,
             history_path=history,
+            start=start or None,
         )
-        logits = training.build_model(
-            network.load(), train_faces.images.shape[1:], len(about.labels), for_training=False
-        )
+        if process_index() > 0:
+            return
+        shape = train_faces.images.shape[1:]
+        logits = training.build_model(network.load(), shape, len(about.labels), for_training=False)
         logits.set_weights(trained.weights)
         val_logits = training.predict_logits(logits, val_faces.images)
         temperature, val_report = calibrate(val_faces.label_indexes, val_logits)
@@ -86,15 +97,11 @@ def calibrate(labels: np.ndarray, logits: np.ndarray) -> tuple[float | None, dic
 
 
 def _state_key(made_with: dict[str, object], folders: list[Path]) -> str:
-    import keras
-    import tensorflow as tf
-
     from emotion.training_state import state_key
 
-    versions = {"python": sys.version, "tensorflow": tf.__version__, "keras": keras.__version__}
     modules = [module for name, module in sys.modules.items() if name.split(".")[0] in ("emotion", "stages")]
     code = {Path(module.__file__) for module in modules if module.__file__}
-    return state_key({"made_with": json.loads(json.dumps(made_with)), "versions": versions}, folders, sorted(code))
+    return state_key(made_with, folders, sorted(code))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,52 @@
 """What several test modules share."""
 
+import os
 from pathlib import Path
 
-import evaluated
 import pytest
+
+from emotion.archive import Dataset, write_archive
+from emotion.sources.local import Source
+from tests import evaluated
+from tests.pictures import numbered, write_zip
+
+
+@pytest.fixture
+def tiny_files() -> dict[str, bytes]:
+    """Three labels with ten training and four test images each."""
+    train = numbered("train/angry", "train/happy", "train/sad", images=10)
+    test = numbered("test/angry", "test/happy", "test/sad", images=15)
+    return train | {path: content for path, content in test.items() if int(Path(path).stem) >= 11}
+
+
+@pytest.fixture
+def tiny_zip(tmp_path: Path, tiny_files: dict[str, bytes]) -> Path:
+    return write_zip(tmp_path / "tiny.zip", tiny_files)
+
+
+@pytest.fixture
+def tiny_archive(tmp_path: Path, tiny_files: dict[str, bytes]) -> Path:
+    path = tmp_path / "faces.zip"
+    write_archive(Dataset(tiny_files, bytes), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def fer2013_zip() -> Path:
+    path = os.environ.get("FER2013_ZIP")
+    if not path:
+        pytest.skip("FER2013_ZIP names no zip of FER2013 (Kaggle's msambare/fer2013)")
+    return Path(path)
+
+
+@pytest.fixture(scope="session")
+def fer2013_faces(fer2013_zip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The canonical archive of FER2013, made by the source `local` from a link to the zip."""
+    folder = tmp_path_factory.mktemp("fer2013")
+    (folder / "local").mkdir()
+    (folder / "local" / "fer2013.zip").symlink_to(fer2013_zip.resolve())
+    write_archive(Source().dataset(folder / "local", folder), folder / "faces.zip")
+    return folder / "faces.zip"
 
 
 @pytest.fixture(scope="session")

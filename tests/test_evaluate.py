@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
-import evaluated
 import numpy as np
 import pytest
 from sklearn import metrics
@@ -14,6 +13,7 @@ from emotion.errors import UserError
 from emotion.heatmaps import read_heatmaps
 from emotion.predictions import Predictions, read_predictions
 from stages.evaluate import check_models, evenly, read_index
+from tests import evaluated
 
 
 def report_of(folder: Path) -> dict:

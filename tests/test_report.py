@@ -4,8 +4,9 @@ import json
 from html.parser import HTMLParser
 from pathlib import Path
 
-import evaluated
 import pytest
+
+from tests import evaluated
 
 EMPTY = {"meta", "link", "img", "br"}  # elements without an end
 

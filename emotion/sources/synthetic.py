@@ -44,7 +44,7 @@ class Source(Params):
     min_intensity: float = Field(ge=0, le=1)  # of an expression, as a fraction of the full one
     noise: float = Field(ge=0, le=0.5)  # the noisiest picture's standard deviation, as a fraction of the grey range
 
-    def dataset(self, input_dir: Path, cache_dir: Path) -> Dataset:  # noqa: ARG002  every source has this call
+    def dataset(self, input_dir: Path, cache_dir: Path) -> Dataset:
         """Return the drawn faces; neither folder is used."""
         keys = {}
         for split, count in (("train", self.train_images), ("test", self.test_images)):
@@ -582,7 +582,7 @@ def _crease(who: Identity, depth: float) -> float:
 
 def relief(who: Identity, does: ActionUnits) -> Floats:
     """The head's bulges and hollows, an array of shape (bells, 5): x, y, width, height, and rise, all in pixels."""
-    cheek = 0.5 * does.cheek_raiser + 0.5 * does.lip_corner_puller
+    cheek, frown = 0.5 * does.cheek_raiser + 0.5 * does.lip_corner_puller, does.brow_lowerer
     middle = [
         (0, -1, 0.85 * who.head_width, 19, 20.0),  # the head as a whole
         (0, -1, 1.7, 4.2, 1.6),  # bridge of the nose
@@ -594,7 +594,7 @@ def relief(who: Identity, does: ActionUnits) -> Floats:
     right = [
         (who.eye_x, who.eye_y, 3.8, 2.6, -1.8),  # socket
         (who.eye_x, who.eye_y, 2.4, 1.7, 0.7),  # eyeball
-        (who.eye_x - 0.5, who.brow_y + 0.6 + 1.5 * does.brow_lowerer, 4.4, 1.5, 0.9 + 0.5 * does.brow_lowerer),  # brow ridge
+        (who.eye_x - 0.5, who.brow_y + 0.6 + 1.5 * frown, 4.4, 1.5, 0.9 + 0.5 * frown),  # brow ridge
         (who.eye_x + 2.0, 4.0 - 1.4 * cheek, 3.6, 3.0, 1.2 + 1.6 * cheek),  # cheekbone
         (who.nose_width - 0.6, who.nose_tip - 0.4, 1.1, 1.2, 0.9),  # wing of the nose
         (0.72 * who.head_width, 11.0, 3.0, 4.0, -0.9),  # below the cheek

@@ -1,0 +1,84 @@
+"""The `emotion` command: one line in a table for each subcommand, whose module is imported only when it is called.
+
+A subcommand's module offers `add_arguments(parser)` and `run(arguments) -> int`, the exit status.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import NoReturn
+
+from emotion.errors import UserError
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+# name: (module, what it does)
+COMMANDS = {
+    "predict": ("emotion.commands.predict", "find the faces of pictures and tell their emotion"),
+    "score": ("emotion.commands.score", "how good a model is on your own labelled pictures"),
+    "video": ("emotion.commands.video", "label the faces of a video, a camera or a stream"),
+    "app": ("emotion.commands.app", "a web page for pictures and the webcam, on this machine"),
+    "export": ("emotion.commands.export", "convert a trained .keras for other runtimes, and check the result"),
+    "about": ("emotion.commands.about", "what a model file holds: labels, size, what it was made with"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand; 0 on success, 2 on bad input with one line on stderr."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    try:
+        name = argv[0] if argv and argv[0] in COMMANDS else None
+        if name is None:
+            return _overview(argv)
+        module = importlib.import_module(COMMANDS[name][0])
+        status = module.run(_parser(name, module).parse_args(argv[1:]))
+        sys.stdout.flush()
+        return int(status)
+    except SystemExit as stop:  # argparse: --help, or a wrong option
+        return stop.code if isinstance(stop.code, int) else BAD_INPUT
+    except UserError as error:
+        return complain(str(error))
+    except BrokenPipeError:  # `emotion predict ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Says what is wrong with the arguments on one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with 2."""
+        self.exit(BAD_INPUT, f"{self.prog}: {message} ({self.prog} --help tells more)\n")
+
+
+def complain(message: str) -> int:
+    """Say on one line of stderr what is wrong; returns the exit status for bad input."""
+    print(f"emotion: {' '.join(message.split())}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def _parser(name: str, module: ModuleType) -> argparse.ArgumentParser:
+    parser = OneLineParser(
+        prog=f"emotion {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    module.add_arguments(parser)
+    return parser
+
+
+def _overview(argv: Sequence[str]) -> int:
+    parser = OneLineParser(prog="emotion", description="Recognise the emotion of faces.")
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, (_, what) in COMMANDS.items():
+        subparsers.add_parser(name, help=what)
+    parser.parse_args(argv)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""One module per subcommand of `emotion`, listed in emotion/cli.py."""

@@ -1,0 +1,58 @@
+"""Serve a web page on this machine: upload a picture, or look into the webcam. No picture is kept or sent elsewhere.
+
+Only this machine can open the page unless --host says otherwise. Browsers allow the webcam on localhost and https only.
+"""
+
+import argparse
+import contextlib
+import socket
+
+from emotion.commands.options import add_model_options, predictor_from
+from emotion.errors import UserError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `emotion app`."""
+    add_model_options(parser)
+    parser.add_argument("--host", default="127.0.0.1", help="address to bind to (default 127.0.0.1: this machine only)")
+    parser.add_argument("--port", type=int, default=7860, help="default 7860; 0 takes a free one")
+    parser.add_argument("--max-upload-mb", type=float, default=20.0, metavar="MB", help="largest picture (default 20)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until Ctrl-C."""
+    try:
+        import uvicorn
+        import websockets  # noqa: F401 (uvicorn uses it; without it the webcam fails silently)
+
+        from emotion.web.server import allowed_hosts, create_app, is_loopback
+    except ImportError as error:
+        raise UserError(f"the web page needs {error.name}: pip install 'emotion[app]'") from None
+    if not arguments.max_upload_mb > 0:
+        raise UserError(f"--max-upload-mb is {arguments.max_upload_mb}; it must be more than 0")
+    limit_bytes = int(arguments.max_upload_mb * 1e6)
+    app = create_app(predictor_from(arguments), max_upload_bytes=limit_bytes, hosts=allowed_hosts(arguments.host))
+    listener = _bound(arguments.host, arguments.port)
+    shown = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
+    print(f"http://{shown}:{listener.getsockname()[1]}  (Ctrl-C stops it)", flush=True)
+    if not is_loopback(arguments.host):
+        print("Anyone who can reach this machine can open the page.", flush=True)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, ws="websockets-sansio", ws_max_size=limit_bytes)
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listener])
+    return 0
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65535:
+        raise UserError(f"--port is {port}; it is 0 to 65535")
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        raise UserError(
+            f"cannot listen on {host} port {port} ({error.strerror or error}); try another --port, or --port 0"
+        ) from None
+    return listener

@@ -1,0 +1,43 @@
+"""Options that several subcommands share."""
+
+import argparse
+from pathlib import Path
+
+from emotion.errors import UserError
+from emotion.face_model import PUBLISHED
+from emotion.predictor import Predictor
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """--model, --no-detect, --min-confidence."""
+    parser.add_argument(
+        "--model",
+        type=Path,
+        action="append",
+        metavar="FILE",
+        help=".tflite, .onnx or .keras; repeat it to average several (default: the published model)",
+    )
+    parser.add_argument("--no-detect", action="store_true", help="each picture is one face crop: do not look for faces")
+    parser.add_argument(
+        "--min-confidence",
+        type=float,
+        default=0.0,
+        metavar="P",
+        help='a face whose best probability is below P (0 to 1) is labelled "uncertain"',
+    )
+
+
+def predictor_from(arguments: argparse.Namespace) -> Predictor:
+    """Build the Predictor that the options ask for. Raises UserError."""
+    detector = None if arguments.no_detect else "default"
+    models = arguments.model or [PUBLISHED]
+    return Predictor(models, detector=detector, min_confidence=arguments.min_confidence)  # type: ignore[arg-type]
+
+
+def new_folder(path: Path) -> Path:
+    """Make a folder to write to. Raises UserError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path} cannot be made a folder ({error.strerror})") from None
+    return path

@@ -1,0 +1,70 @@
+"""Find every face of pictures, folders and globs, and tell its emotion.
+
+One row per face, the largest first, pictures in the order given. A file that cannot be used is reported on stderr and
+skipped; the exit status is then 2.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from emotion.annotation import annotate
+from emotion.commands.options import add_model_options, new_folder, predictor_from
+from emotion.picture_paths import expand
+from emotion.predictor import Prediction, read_picture
+from emotion.writers import CsvWriter, JsonWriter, TableWriter
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `emotion predict`."""
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="pictures, folders, quoted globs")
+    add_model_options(parser)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
+        "--json", action="store_const", dest="writer", const=JsonWriter, help="a JSON list, one item a picture"
+    )
+    form.add_argument("--csv", action="store_const", dest="writer", const=CsvWriter, help="CSV, one row a face")
+    parser.add_argument(
+        "--annotate", type=Path, metavar="DIR", help="also write the pictures with boxes and bars as PNG"
+    )
+    parser.set_defaults(writer=TableWriter)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Predict and print; 2 when a file could not be used, else 0."""
+    paths = list(expand(arguments.paths))
+    predictor = predictor_from(arguments)
+    folder = new_folder(arguments.annotate) if arguments.annotate else None
+    status, names = 0, NumberedNames()
+    with arguments.writer(sys.stdout, predictor.labels) as writer:
+        for prediction in predictor.predict_many(paths):
+            writer.write(prediction)
+            if prediction.error is not None:
+                print(f"emotion: {prediction.source}: {prediction.error}", file=sys.stderr)
+                status = 2
+            elif folder is not None:
+                annotate_file(prediction, folder / names.png_name(Path(prediction.source)))
+    return status
+
+
+def annotate_file(prediction: Prediction, path: Path) -> None:
+    """Write one predicted picture, read once more, with its boxes and bars."""
+    from PIL import Image
+
+    Image.fromarray(annotate(read_picture(prediction.source), prediction)).save(path)
+
+
+class NumberedNames:
+    """File names that do not collide: a.png, a-2.png, a-3.png."""
+
+    def __init__(self) -> None:
+        self._used: set[str] = set()
+
+    def png_name(self, path: Path) -> str:
+        """A name for the annotated copy of `path`."""
+        name, number = f"{path.stem}.png", 1
+        while name.lower() in self._used:
+            number += 1
+            name = f"{path.stem}-{number}.png"
+        self._used.add(name.lower())
+        return name

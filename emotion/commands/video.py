@@ -1,0 +1,96 @@
+"""Label the faces of a video file, a camera or a stream, smoothed over time.
+
+Writes an annotated video (--output), a CSV of probabilities per frame (--csv), or both. Ctrl-C stops it; what was
+written until then is whole.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from emotion.commands.options import add_model_options, predictor_from
+from emotion.detector import BlazeFace
+from emotion.errors import UserError
+from emotion.tracking import FaceTracker
+from emotion.video import FrameSource, label_video
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `emotion video`."""
+    parser.add_argument("source", help="a file, a camera index such as 0, or a stream's address")
+    add_model_options(parser)
+    parser.add_argument("--output", type=Path, metavar="FILE", help="annotated video: .mp4, .avi, .mov or .mkv")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="probabilities of each face in each frame")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="look at every N-th frame only (default 1)")
+    parser.add_argument(
+        "--smooth",
+        type=float,
+        default=0.4,
+        metavar="S",
+        help="seconds over which labels are averaged; 0 = not (default 0.4)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Label the video."""
+    if arguments.every < 1:
+        raise UserError(f"--every is {arguments.every}; it counts frames, 1 or more")
+    if not arguments.smooth >= 0:
+        raise UserError(f"--smooth is {arguments.smooth}; it is a number of seconds, 0 or more")
+    if not arguments.output and not arguments.csv:
+        raise UserError("nothing to write; give --output, --csv, or both")
+    for path in (arguments.output, arguments.csv):
+        if path and path.exists() and Path(arguments.source).exists() and path.samefile(arguments.source):
+            raise UserError(f"{path} is the video itself; name another file to write")
+    source = FrameSource(arguments.source)
+    predictor = predictor_from(arguments)
+    if predictor.detector is not None:
+        predictor = predictor.with_detector(BlazeFace(halvings=1))
+    progress = Progress(source.expected)
+    summary = label_video(
+        source,
+        FaceTracker(predictor, smoothing_s=arguments.smooth),
+        output=arguments.output,
+        table=arguments.csv,
+        every=arguments.every,
+        progress=progress,
+    )
+    progress.finish()
+    how = "stopped after" if summary.stopped else "read"
+    rate = summary.frames / max(progress.seconds, 1e-9)
+    print(
+        f"{how} {summary.frames} frames ({rate:.0f} a second), looked at {summary.looked_at}, "
+        f"followed {summary.faces} faces"
+    )
+    return 0
+
+
+class Progress:
+    """A line on stderr that is rewritten twice a second, on a terminal only."""
+
+    def __init__(self, expected: int) -> None:
+        self._expected, self._began, self._shown = expected, time.monotonic(), 0.0
+        self._is_shown = sys.stderr.isatty()
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return time.monotonic() - self._began
+
+    def __call__(self, frame: int) -> None:
+        """A frame is done."""
+        if self._is_shown and self.seconds - self._shown > 0.5:
+            self._shown = self.seconds
+            of = f" of {self._expected}" if self._expected else ""
+            print(
+                f"\rframe {frame + 1}{of}, {(frame + 1) / self.seconds:.0f} a second ",
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def finish(self) -> None:
+        """End the line."""
+        if self._is_shown and self._shown:
+            print(file=sys.stderr)

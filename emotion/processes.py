@@ -1,0 +1,65 @@
+"""Several processes, on one machine or more, that train one network together on JAX; everything else runs as one.
+
+They are started as JAX's documentation does it, by JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID
+(https://docs.jax.dev/en/latest/multi_process.html).
+"""
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from emotion.errors import UserError
+
+_HEARTBEAT_S = 30  # a process that is silent for so long is taken for lost
+
+
+def process_count() -> int:
+    """How many processes train together; 1 unless the environment says otherwise."""
+    return int(os.environ.get("JAX_NUM_PROCESSES", "1"))
+
+
+def process_index() -> int:
+    """Which of them this one is, counted from 0; 0 writes the files."""
+    return int(os.environ.get("JAX_PROCESS_ID", "0"))
+
+
+def join(devices: int) -> None:
+    """Meet the other processes; `devices` is how many share each batch, in all processes together.
+
+    Must run before Keras is imported. Raises UserError: no whole share for each process, or the others do not come.
+    """
+    import jax
+
+    count = process_count()
+    if devices % count:
+        raise UserError(
+            f"train.devices ({devices}) must be a multiple of JAX_NUM_PROCESSES ({count}); change one of them"
+        )
+    jax.config.update("jax_num_cpu_devices", devices // count)
+    if count == 1:
+        return
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    address = os.environ.get("JAX_COORDINATOR_ADDRESS", "")
+    try:
+        jax.distributed.initialize(address, count, process_index(), heartbeat_timeout_seconds=_HEARTBEAT_S)
+    except (RuntimeError, ValueError) as error:
+        raise UserError(
+            f"process {process_index()} of {count} did not meet the others at JAX_COORDINATOR_ADDRESS={address!r} ({error}); "
+            "start all of them, with the same address (host:port of process 0) and a JAX_PROCESS_ID each"
+        ) from None
+
+
+def share(batch_size: int) -> slice:
+    """The rows of each batch that this process trains on."""
+    rows = batch_size // process_count()
+    return slice(process_index() * rows, (process_index() + 1) * rows)
+
+
+def first_says(values: Sequence[float]) -> list[float]:
+    """Return what process 0 calls this with; all must call it, with as many values."""
+    if process_count() == 1:
+        return list(values)
+    from jax.experimental import multihost_utils
+
+    return [float(value) for value in multihost_utils.broadcast_one_to_all(np.asarray(values, np.float32))]

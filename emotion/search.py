@@ -1,0 +1,277 @@
+"""Hyper-parameter search: Optuna proposes, DVC runs each proposal as an experiment, validation decides.
+
+Nothing of the pipeline knows of it. A trial is `dvc exp run --temp`, so each can be applied, compared and branched
+(`dvc exp apply NAME`). Hopeless ones are stopped from outside, by reading the history that training rewrites each epoch.
+"""
+
+import argparse
+import csv
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from ruamel.yaml import YAML
+
+from emotion.errors import UserError
+
+_POLL_S = 2.0
+_STOP_S = 60.0  # how long a stopped experiment may take to clean up
+
+
+class Experiment(Protocol):
+    """A trial that runs."""
+
+    def running(self) -> bool:
+        """Whether it still runs."""
+
+    def accuracies(self) -> list[float]:
+        """Validation accuracy of each epoch so far."""
+
+    def stop(self) -> None:
+        """End it."""
+
+    def score(self) -> float | None:
+        """Its validation accuracy (that of the kept weights); None when it failed."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When to stop, counted over all runs of the study (trials) or this one (minutes); None = no limit."""
+
+    trials: int | None
+    minutes: float | None
+
+
+def search(
+    study: Any, space: Mapping[str, Mapping[str, Any]], budget: Budget, begin: Callable[..., Experiment]
+) -> None:
+    """Run trials one after another until the budget is spent.
+
+    Args:
+        study: an Optuna study that maximises; trials that a killed run left open are closed first.
+        space: parameter's full key -> `{low, high}` with `log` or `step`, or `{choices}`.
+        begin: (number of the trial, key -> value) -> the started experiment.
+    """
+    import optuna
+
+    for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    deadline = time.monotonic() + 60 * budget.minutes if budget.minutes else float("inf")
+    while time.monotonic() < deadline and (budget.trials is None or _finished(study) < budget.trials):
+        trial = study.ask()
+        values = {key: _suggest(trial, key, choice) for key, choice in space.items()}
+        experiment = begin(trial.number, values)
+        try:
+            state, score = follow(trial, experiment)
+        except BaseException:
+            experiment.stop()
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            raise
+        study.tell(trial, score, state=state)
+        print(
+            f"trial {trial.number}: {state.name.lower()} {'' if score is None else f'{score:.4f}'} {values}", flush=True
+        )
+
+
+def follow(trial: Any, experiment: Experiment) -> tuple[Any, float | None]:
+    """Watch an experiment to its end, or end it when the study's pruner says so: (state, score or None)."""
+    from optuna.trial import TrialState
+
+    reported = 0
+    while experiment.running():
+        for accuracy in experiment.accuracies()[reported:]:
+            reported += 1
+            trial.report(accuracy, step=reported)
+        if reported and trial.should_prune():
+            experiment.stop()
+            return TrialState.PRUNED, None
+        time.sleep(_POLL_S)
+    score = experiment.score()
+    return (TrialState.COMPLETE, score) if score is not None else (TrialState.FAIL, None)
+
+
+class DvcExperiment:
+    """`dvc exp run --temp` of one member's training, with a name and changed parameters."""
+
+    def __init__(self, name: str, member: int, values: Mapping[str, Any], copy_paths: Sequence[str]) -> None:
+        changes = [f"--set-param={key}={json.dumps(value)}" for key, value in values.items()]
+        copies = [f"--copy-paths={path}" for path in copy_paths]
+        self._name, self._member = name, member
+        self._before = set(_temporary_folders())
+        command = ["dvc", "exp", "run", "--temp", "--name", name, *changes, *copies, f"train@{member}"]
+        # A session of its own: stopping it also stops the training below it.
+        self._process = subprocess.Popen(command, start_new_session=True)
+
+    def running(self) -> bool:
+        """Whether dvc still runs."""
+        return self._process.poll() is None
+
+    def accuracies(self) -> list[float]:
+        """Read the history in the experiment's own folder."""
+        history = Path("metrics", "history", f"{self._member}.csv")
+        for folder in sorted(set(_temporary_folders()) - self._before):
+            found = folder / history
+            # The folder begins with the last committed history; only what the stage wrote anew counts.
+            if found.exists() and (folder / ".cache" / "train" / str(self._member) / "state.npz").exists():
+                with found.open(newline="") as rows:
+                    return [float(row["val_accuracy"]) for row in csv.DictReader(rows)]
+        return []
+
+    def stop(self) -> None:
+        """Interrupt dvc and the training, and wait; kill them if they do not end."""
+        for ending in (signal.SIGINT, signal.SIGKILL):
+            if self.running():
+                os.killpg(self._process.pid, ending)
+            try:
+                self._process.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                continue
+            return
+
+    def score(self) -> float | None:
+        """Read the metrics that the experiment committed."""
+        if self._process.wait() != 0:
+            return None
+        refs = _output("git", "for-each-ref", "--format=%(refname)", "refs/exps").split()
+        ref = next((ref for ref in refs if ref.endswith(f"/{self._name}")), None)
+        if ref is None:
+            return None
+        metrics = json.loads(_output("git", "show", f"{ref}:metrics/train/{self._member}.json"))
+        return float(metrics["val"]["accuracy"]) if "val" in metrics else None
+
+
+def read_space(path: Path) -> dict[str, dict[str, Any]]:
+    """Read what may vary. Raises UserError that names the key that is wrong."""
+    try:
+        space = YAML(typ="safe").load(path)
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; see docs/search.md for what it holds") from None
+    if not isinstance(space, dict) or not space:
+        raise UserError(
+            f"{path} must map parameters' full keys to ranges, such as train.learning_rate: {{low: 0.01, high: 0.1}}"
+        )
+    for key, choice in space.items():
+        known = isinstance(choice, dict) and ({"choices"} == set(choice) or {"low", "high"} <= set(choice) <= _RANGE)
+        if not known:
+            raise UserError(f"{path}: {key}: {choice} is neither {{low, high[, log][, step]}} nor {{choices: [...]}}")
+    return space
+
+
+def draw(study: Any, path: Path) -> None:
+    """Draw the search: score of each trial and the best so far, and the score against each parameter."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    trials = [trial for trial in study.trials if trial.value is not None]
+    keys = sorted({key for trial in trials for key in trial.params})
+    figure, axes = plt.subplots(
+        1, 1 + len(keys), figsize=(4 * (1 + len(keys)), 3.2), squeeze=False, layout="constrained"
+    )
+    numbers, scores = [trial.number for trial in trials], [trial.value for trial in trials]
+    axes[0, 0].plot(numbers, scores, "o", label="trial")
+    axes[0, 0].step(numbers, [max(scores[: end + 1]) for end in range(len(scores))], where="post", label="best so far")
+    axes[0, 0].set(xlabel="trial", ylabel="validation accuracy")
+    axes[0, 0].legend()
+    for axis, key in zip(axes[0, 1:], keys, strict=True):
+        axis.plot([trial.params.get(key) for trial in trials], scores, "o")
+        axis.set(xlabel=key, xscale="log" if _is_log(trials, key) else "linear")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+    plt.close(figure)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command line."""
+    parser.add_argument("space", type=Path, help="YAML: parameter -> {low, high, log, step} or {choices}")
+    parser.add_argument("--name", default="search", help="of the study; the same name goes on with it (default search)")
+    parser.add_argument("--trials", type=int, help="stop when the study has so many finished trials")
+    parser.add_argument("--minutes", type=float, help="start no further trial after so many minutes")
+    parser.add_argument("--member", type=int, default=0, help="whose training is repeated (default 0)")
+    parser.add_argument("--copy-paths", nargs="*", default=[], help="ignored files the stages need (data/local/X.zip)")
+    parser.add_argument("--seed", type=int, default=0, help="of the sampler (default 0)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Search, then draw `.cache/search/NAME.png`. Raises UserError without a budget, or without Optuna."""
+    if arguments.trials is None and arguments.minutes is None:
+        raise UserError("say how long to search: --trials N, --minutes M, or both")
+    space = read_space(arguments.space)
+    study = open_study(arguments.name, seed=arguments.seed)
+    budget = Budget(arguments.trials, arguments.minutes)
+
+    def begin(number: int, values: Mapping[str, Any]) -> Experiment:
+        return DvcExperiment(f"{arguments.name}-{number}", arguments.member, values, arguments.copy_paths)
+
+    search(study, space, budget, begin)
+    picture = Path(".cache", "search", f"{arguments.name}.png")
+    draw(study, picture)
+    best = f"{arguments.name}-{study.best_trial.number}" if any(t.value is not None for t in study.trials) else None
+    print(f"{picture} shows the search" + (f"; the best is {best}: `dvc exp apply {best}`" if best else ""))
+
+
+def open_study(name: str, *, seed: int, folder: Path = Path(".cache", "search")) -> Any:
+    """Open or go on with a study, kept in a journal file. Raises UserError without Optuna."""
+    try:
+        import optuna
+    except ImportError:
+        raise UserError("the search needs Optuna; install it with `pip install 'emotion[search]'`") from None
+    from optuna.storages.journal import JournalFileBackend
+
+    folder.mkdir(parents=True, exist_ok=True)
+    return optuna.create_study(
+        study_name=name,
+        storage=optuna.storages.JournalStorage(JournalFileBackend(str(folder / f"{name}.journal"))),
+        sampler=optuna.samplers.TPESampler(seed=seed, multivariate=True),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2),
+        direction="maximize",
+        load_if_exists=True,
+    )
+
+
+_RANGE = {"low", "high", "log", "step"}
+
+
+def _suggest(trial: Any, key: str, choice: Mapping[str, Any]) -> Any:
+    if "choices" in choice:
+        return trial.suggest_categorical(key, choice["choices"])
+    whole = isinstance(choice["low"], int) and isinstance(choice["high"], int)
+    return (trial.suggest_int if whole else trial.suggest_float)(key, **choice)
+
+
+def _finished(study: Any) -> int:
+    return sum(trial.state.is_finished() and trial.state.name != "FAIL" for trial in study.trials)
+
+
+def _is_log(trials: list[Any], key: str) -> bool:
+    return any(getattr(trial.distributions.get(key), "log", False) for trial in trials)
+
+
+def _temporary_folders() -> list[Path]:
+    """Where dvc runs `--temp` experiments."""
+    return [folder for folder in Path(".dvc", "tmp", "exps").glob("*/tmp*") if folder.is_dir()]
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def main() -> None:
+    """`python -m emotion.search`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_arguments(parser)
+    try:
+        run(parser.parse_args())
+    except UserError as error:
+        parser.exit(2, f"search: {error}\n")
+
+
+if __name__ == "__main__":
+    main()

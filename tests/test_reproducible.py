@@ -1,0 +1,94 @@
+"""The same parameters give the same bits, whatever the cores and the environment; other pins give other bits."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests import tiny
+
+OTHER_USER = {"LC_ALL": "C", "TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "77", "OMP_NUM_THREADS": "1", "HOME": "."}
+one_core = pytest.mark.skipif(shutil.which("taskset") is None, reason="taskset (util-linux) is not installed")
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.make_records(tmp_path_factory.mktemp("records"))
+
+
+def train(folder: Path, records: Path, *, prefix: tuple[str, ...] = (), overrides: dict, **changes: str) -> dict:
+    folder.mkdir()
+    tiny.write_params(folder, overrides)
+    done = tiny.run_train(folder, records, prefix=prefix, **changes)
+    assert done.returncode == 0, done.stderr
+    return tiny.outputs(folder)
+
+
+@one_core
+@pytest.mark.parametrize(
+    "precision",
+    ["float32", "bfloat16"],
+)
+def test_vgg_gives_the_same_bytes_on_one_core_for_another_user(precision: str, tmp_path: Path, records: Path) -> None:
+    overrides = {"train.precision": precision, "train.epochs": 2}
+    here = train(tmp_path / "here", records, overrides=overrides)
+    there = train(tmp_path / "there", records, prefix=("taskset", "-c", "0"), overrides=overrides, **OTHER_USER)
+    assert here == there
+
+
+def test_records_have_the_same_bytes_for_another_user(
+    tmp_path: Path, records: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in OTHER_USER.items():
+        monkeypatch.setenv(name, value)
+    again = tiny.make_records(tmp_path / "again")
+    for name in ("faces.zip", "train.csv", "val.csv", "test.csv", "copies.csv", "data.json", "split.json"):
+        assert (again.parent / name).read_bytes() == (records.parent / name).read_bytes(), name
+    for file in sorted(records.rglob("*.tfrecord")):
+        assert (again / file.relative_to(records)).read_bytes() == file.read_bytes(), file
+
+
+@pytest.mark.slow
+@one_core
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("network", [file.stem for file in sorted((tiny.ROOT / "emotion/networks").glob("[a-z]*.py"))])
+def test_every_network_gives_the_same_bytes_on_one_core(
+    network: str, precision: str, tmp_path: Path, records: Path
+) -> None:
+    overrides = {"model.network": network, "train.precision": precision, "train.epochs": 1}
+    here = train(tmp_path / "here", records, overrides=overrides)
+    assert here == train(tmp_path / "there", records, prefix=("taskset", "-c", "0"), overrides=overrides)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("capped_to", ["AVX2", "SSE41"])
+def test_portable_training_gives_the_same_bytes_on_lesser_instruction_sets(
+    capped_to: str, tmp_path: Path, records: Path
+) -> None:
+    """oneDNN and Eigen are capped by their own variables, OpenBLAS and NumPy by theirs."""
+    overrides = {"train.portable": True, "train.precision": "float32", "train.epochs": 1}
+    capped = {
+        "ONEDNN_MAX_CPU_ISA": capped_to,
+        "OPENBLAS_CORETYPE": {"AVX2": "Haswell", "SSE41": "Nehalem"}[capped_to],
+        "NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512_SKX AVX512_ICL",
+    }
+    full = train(tmp_path / "full", records, overrides=overrides)
+    assert full == train(tmp_path / "capped", records, overrides=overrides, **capped)
+
+
+@pytest.mark.slow
+def test_the_proof_notices_other_instruction_sets_without_portable(tmp_path: Path, records: Path) -> None:
+    overrides = {"train.precision": "float32", "train.epochs": 1}
+    full = train(tmp_path / "full", records, overrides=overrides)
+    assert full != train(tmp_path / "capped", records, overrides=overrides, ONEDNN_MAX_CPU_ISA="SSE41")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pin", ["seed", "threads"])
+def test_the_proof_notices_a_missing_pin(pin: str, tmp_path: Path, records: Path) -> None:
+    """Another seed or another number of threads gives other bits, so equal bytes mean that they are pinned."""
+    overrides = {"model.vgg.width": 32, "train.precision": "float32", "train.epochs": 1}
+    expected = train(tmp_path / "pinned", records, overrides=overrides)
+    changed = {"seed": {"augment.shift": 0.11}, "threads": {"train.intra_op_threads": 1}}[pin]
+    other = train(tmp_path / "other", records, overrides={**overrides, **changed})
+    assert other["metrics/history/0.csv"] != expected["metrics/history/0.csv"]

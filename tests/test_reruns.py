@@ -1,0 +1,196 @@
+"""Which stages run again after which change, and DVC's own commands, in a temporary Git repository."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests import tiny
+
+EVERYTHING = {
+    *("download", "split", "preprocess@train", "preprocess@val", "preprocess@test"),
+    *("train@0", "evaluate", "report"),
+}
+FROM_SPLIT = EVERYTHING - {"download"}
+FROM_PREPROCESS = FROM_SPLIT - {"split"}
+FROM_TRAIN = {"train@0", "evaluate", "report"}
+
+
+class Project:
+    """A copy of the project with tiny parameters, its pipeline run once and committed."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        tracked = subprocess.run(["git", "ls-files", "-z"], cwd=tiny.ROOT, capture_output=True, text=True, check=True)
+        for name in tracked.stdout.split("\0"):
+            if name and not name.startswith(("tests/", "results/", "docs/", "notebooks/", "requirements")):
+                target = root / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(tiny.ROOT / name, target)
+        (root / "dvc.lock").unlink(missing_ok=True)
+        shutil.rmtree(root / "metrics", ignore_errors=True)
+        tiny.write_params(root, {"train.epochs": 1})
+        self.run("git", "init", "--quiet", "--initial-branch=main")
+        self.run("git", "config", "user.email", "test@example.invalid")
+        self.run("git", "config", "user.name", "test")
+        self.commit("before")
+        self.repro()
+        self.commit("the tiny run")
+
+    def run(self, *command: str) -> str:
+        # Not the outer PYTHONPATH: stages must come from this copy.
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        env = {**os.environ, "PATH": path, "PYTHONPATH": str(self.root), "DVC_NO_ANALYTICS": "1"}
+        done = subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done.stdout
+
+    def repro(self, *arguments: str) -> set[str]:
+        """Run the pipeline; returns the stages that ran (not those restored from the run cache)."""
+        return set(re.findall(r"^Running stage '(.+)':$", self.run("dvc", "repro", *arguments), re.MULTILINE))
+
+    def commit(self, message: str) -> None:
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--message", message)
+
+    def set_params(self, **changes: object) -> None:
+        tiny.write_params(self.root, {"train.epochs": 1, **{key.replace("__", "."): v for key, v in changes.items()}})
+
+    def append(self, file: str) -> None:
+        with (self.root / file).open("a") as source:
+            source.write("\n# edited\n")
+
+    def back(self) -> None:
+        """Return to the committed state and check that nothing has to run for it."""
+        self.run("git", "checkout", "--quiet", ".")
+        self.run("git", "clean", "--quiet", "--force", "-x", "data/local", "metrics")
+        assert self.repro() == set()
+        self.run("dvc", "checkout")
+        assert self.run("git", "status", "--porcelain") == ""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(tmp_path_factory.mktemp("project"))
+
+
+def edit(file: str) -> Callable[[Project], None]:
+    return lambda project: project.append(file)
+
+
+def change(**params: object) -> Callable[[Project], None]:
+    return lambda project: project.set_params(**params)
+
+
+def drop_a_zip(project: Project) -> None:
+    with zipfile.ZipFile(project.root / "data/local/mine.zip", "w") as archive:
+        archive.writestr("train/happy/1.png", b"")
+
+
+# What is changed -> what runs again. An edit that leaves a stage's outputs as they are stops the chain there.
+QUICK = [
+    ("nothing", lambda project: None, set()),
+    ("a zip dropped into data/local", drop_a_zip, set()),
+    ("a source that is not chosen", edit("emotion/sources/local.py"), set()),
+    ("a network that is not chosen", edit("emotion/networks/stacked_cnn.py"), set()),
+    ("a parameter of a network that is not chosen", change(model__stacked_cnn__dropout=0.1), set()),
+    ("the figures", edit("emotion/figures.py"), {"report"}),
+    ("evaluate.seed", change(evaluate__seed=7), {"evaluate", "report"}),
+]
+SLOW = [
+    ("a file that every stage imports", edit("emotion/errors.py"), EVERYTHING),
+    (
+        "the archive's code",
+        edit("emotion/archive.py"),
+        {"download", "split", "preprocess@train", "preprocess@val", "preprocess@test", "report"},
+    ),
+    ("data.synthetic.seed", change(data__synthetic__seed=5), EVERYTHING),
+    ("split.val_fraction", change(split__val_fraction=0.3), FROM_SPLIT - {"preprocess@test"}),
+    ("preprocess.size_px", change(preprocess__size_px=32), FROM_PREPROCESS),
+    ("augment.shift", change(augment__shift=0.2), FROM_TRAIN),
+    ("train.learning_rate", change(train__learning_rate=0.01), FROM_TRAIN),
+    ("model.network", change(model__network="stacked_cnn", model__stacked_cnn__filters=2), FROM_TRAIN),
+    ("one more member", change(model__members=[0, 1]), {"train@1", "evaluate", "report"}),
+]
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("what", "apply", "expected"), QUICK, ids=[row[0] for row in QUICK])
+def test_a_change_runs_exactly(
+    project: Project, what: str, apply: Callable[[Project], None], expected: set[str]
+) -> None:
+    apply(project)
+    assert project.repro() == expected
+    project.back()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("what", "apply", "expected"), SLOW, ids=[row[0] for row in SLOW])
+def test_a_deeper_change_runs_exactly(
+    project: Project, what: str, apply: Callable[[Project], None], expected: set[str]
+) -> None:
+    apply(project)
+    assert project.repro() == expected
+    project.back()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_removing_a_member_retrains_none_and_names_the_stale_model(project: Project) -> None:
+    project.set_params(model__members=[0, 1])
+    project.repro()
+    project.commit("two members")
+    project.set_params()
+    with pytest.raises(AssertionError, match=r"models/1\.keras is not named by model\.members.*dvc checkout"):
+        project.repro()
+    project.run("git", "checkout", "--quiet", ".")
+    project.run("git", "reset", "--quiet", "--hard", "HEAD~1")
+    project.run("dvc", "checkout")
+    assert project.repro() == set()
+
+
+@pytest.mark.timeout(900)
+def test_experiments_run_queued_and_apart_and_diff(project: Project) -> None:
+    project.run("dvc", "exp", "run", "--temp", "--name", "apart", "-S", "evaluate.seed=3")
+    project.run("dvc", "exp", "run", "--queue", "--name", "queued", "-S", "evaluate.seed=4")
+    project.run("dvc", "exp", "run", "--run-all")
+    shown = json.loads(project.run("dvc", "exp", "show", "--json"))
+    names = {experiment.get("name") for row in shown for experiment in row.get("experiments") or []}
+    assert {"apart", "queued"} <= names
+    assert "evaluate.seed" in project.run("dvc", "params", "diff", "HEAD", "apart")
+    assert "metrics/evaluate.json" in project.run("dvc", "metrics", "diff", "--all", "HEAD", "apart")
+    page = project.run("dvc", "plots", "diff", "HEAD", "apart")
+    assert "index.html" in page
+    project.back()
+
+
+@pytest.mark.timeout(900)
+def test_a_pulled_clone_has_nothing_to_run(project: Project, tmp_path: Path) -> None:
+    remote, clone = tmp_path / "remote", tmp_path / "clone"
+    project.run("dvc", "remote", "add", "--local", "--default", "shelf", str(remote))
+    project.run("dvc", "push")
+    project.run("git", "clone", "--quiet", str(project.root), str(clone))
+    here, project.root = project.root, clone
+    try:
+        project.run("dvc", "remote", "add", "--local", "--default", "shelf", str(remote))
+        project.run("dvc", "pull")
+        assert project.repro() == set()
+        assert (clone / "models/0.keras").read_bytes() == (here / "models/0.keras").read_bytes()
+        assert project.run("git", "status", "--porcelain") == ""
+    finally:
+        project.root = here
+
+
+def test_invalid_parameters_stop_a_stage_before_it_works(project: Project) -> None:
+    project.set_params(split__val_fraction=2.5)
+    with pytest.raises(AssertionError, match=r"split\.val_fraction: 2\.5"):
+        project.repro("split")
+    project.back()

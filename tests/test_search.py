@@ -1,0 +1,105 @@
+"""The search: proposals, pruning from outside, budget, resuming; experiments are stood in for."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import optuna
+import pytest
+
+from emotion import search
+from emotion.errors import UserError
+from emotion.search import Budget
+
+SPACE = {
+    "train.learning_rate": {"low": 0.001, "high": 1.0, "log": True},
+    "train.optimizer": {"choices": ["sgd", "adam"]},
+}
+
+
+class Pretended:
+    """An experiment of five epochs that is the better the nearer the learning rate is to 0.1; above 0.5 it fails."""
+
+    begun: ClassVar[list[dict[str, Any]]] = []
+
+    def __init__(self, number: int, values: dict[str, Any]) -> None:
+        self.rate, self.epochs, self.stopped = values["train.learning_rate"], 0, False
+        Pretended.begun.append({"number": number, **values, "experiment": self})
+
+    def running(self) -> bool:
+        self.epochs += 1
+        return self.epochs <= 5 and not self.stopped
+
+    def accuracies(self) -> list[float]:
+        return [self._accuracy() * epoch / 5 for epoch in range(1, self.epochs + 1)]
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def score(self) -> float | None:
+        return None if self.rate > 0.5 else self._accuracy()
+
+    def _accuracy(self) -> float:
+        return 1 - abs(self.rate - 0.1)
+
+
+@pytest.fixture(autouse=True)
+def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "_POLL_S", 0.0)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    Pretended.begun = []
+
+
+def test_the_search_spends_its_budget_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    search.search(search.open_study("s", seed=0, folder=tmp_path), SPACE, Budget(6, None), Pretended)
+    first = len(Pretended.begun)
+    again = search.open_study("s", seed=0, folder=tmp_path)
+    search.search(again, SPACE, Budget(6, None), Pretended)
+    assert len(Pretended.begun) == first >= 6
+    search.search(again, SPACE, Budget(9, None), Pretended)
+    assert sum(trial.state.name in ("COMPLETE", "PRUNED") for trial in again.trials) == 9
+    assert abs(again.best_params["train.learning_rate"] - 0.1) < 0.1
+
+
+def test_hopeless_trials_are_stopped_and_failed_ones_are_not_counted(tmp_path: Path) -> None:
+    study = search.open_study("s", seed=1, folder=tmp_path)
+    search.search(study, SPACE, Budget(25, None), Pretended)
+    by_state = {name: [t for t in study.trials if t.state.name == name] for name in ("PRUNED", "FAIL", "COMPLETE")}
+    assert by_state["PRUNED"]
+    assert all(Pretended.begun[trial.number]["experiment"].stopped for trial in by_state["PRUNED"])
+    assert len(by_state["PRUNED"]) + len(by_state["COMPLETE"]) == 25
+    assert all(trial.params["train.learning_rate"] > 0.5 for trial in by_state["FAIL"])
+
+
+def test_an_interrupted_trial_is_stopped_and_closed(tmp_path: Path) -> None:
+    class Interrupted(Pretended):
+        def accuracies(self) -> list[float]:
+            raise KeyboardInterrupt
+
+    study = search.open_study("s", seed=0, folder=tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        search.search(study, SPACE, Budget(1, None), Interrupted)
+    assert Pretended.begun[0]["experiment"].stopped
+    assert [trial.state.name for trial in study.trials] == ["FAIL"]
+
+
+def test_a_trial_that_a_killed_search_left_open_is_closed(tmp_path: Path) -> None:
+    study = search.open_study("s", seed=0, folder=tmp_path)
+    study.ask()
+    search.search(study, SPACE, Budget(1, None), Pretended)
+    assert study.trials[0].state.name == "FAIL"
+
+
+def test_the_search_is_drawn(tmp_path: Path) -> None:
+    study = search.open_study("s", seed=0, folder=tmp_path)
+    search.search(study, SPACE, Budget(5, None), Pretended)
+    search.draw(study, tmp_path / "search.png")
+    assert (tmp_path / "search.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "text", ["train.epochs: 3", "train.epochs: {low: 1}", "train.epochs: {choices: [1], low: 0}", ""]
+)
+def test_a_space_that_says_nothing_usable_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "space.yaml").write_text(text)
+    with pytest.raises(UserError, match="space.yaml"):
+        search.read_space(tmp_path / "space.yaml")

@@ -1,0 +1,163 @@
+"""Videos: faces followed, labels smoothed, files whole."""
+
+import csv
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from emotion import cli
+from emotion.detector import BlazeFace, Box, Found
+from emotion.predictor import Predictor
+from emotion.tracking import FaceTracker
+from tests.sample_pictures import canvas_with
+
+
+def write_video(path: Path, frames: list[np.ndarray], rate: float = 20.0) -> Path:
+    height, width = frames[0].shape[:2]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), rate, (width, height))
+    for frame in frames:
+        writer.write(frame[:, :, ::-1])
+    writer.release()
+    return path
+
+
+def read_video(path: Path) -> list[np.ndarray]:
+    capture, frames = cv2.VideoCapture(str(path)), []
+    while (read := capture.read())[0]:
+        frames.append(read[1])
+    return frames
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    return write_video(tmp_path / "in.avi", [canvas_with([(20 + 2 * step, 40, 120)]) for step in range(24)])
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_moving_face_is_one_face_in_every_frame(video, tmp_path, capsys):
+    table, output = tmp_path / "out.csv", tmp_path / "out.mp4"
+    assert cli.main(["video", str(video), "--csv", str(table), "--output", str(output)]) == 0
+    rows = rows_of(table)
+    assert [int(row["frame"]) for row in rows] == list(range(24))
+    assert {row["face"] for row in rows} == {"1"}
+    lefts = [int(row["left"]) for row in rows]
+    assert 30 <= lefts[-1] - lefts[0] <= 60
+    assert len(read_video(output)) == 24
+    assert "read 24 frames" in capsys.readouterr().out
+
+
+def test_every_third_frame_is_looked_at_and_every_frame_is_written(video, tmp_path):
+    table, output = tmp_path / "out.csv", tmp_path / "out.avi"
+    assert cli.main(["video", str(video), "--csv", str(table), "--output", str(output), "--every", "3"]) == 0
+    assert [int(row["frame"]) for row in rows_of(table)] == list(range(0, 24, 3))
+    assert len(read_video(output)) == 24
+
+
+def test_a_video_without_faces_comes_back(tmp_path):
+    video = write_video(tmp_path / "in.avi", [np.full((120, 160, 3), 90, np.uint8)] * 5)
+    assert cli.main(["video", str(video), "--csv", str(tmp_path / "o.csv"), "--output", str(tmp_path / "o.mp4")]) == 0
+    assert rows_of(tmp_path / "o.csv") == [] and len(read_video(tmp_path / "o.mp4")) == 5
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        (b"junk", ["--csv", "o.csv"], "cannot be opened"),
+        (b"", ["--csv", "o.csv"], "cannot be opened"),
+        (None, ["--output", "o.txt"], "must end in"),
+        (None, ["--output", "no/such/folder/o.mp4"], "folder"),
+        (None, ["--csv", "no/such/folder/o.csv"], "cannot be written"),
+        (None, ["--csv", "in.avi"], "the video itself"),
+    ],
+)
+def test_bad_videos_and_outputs_are_one_line(video, tmp_path, monkeypatch, capfd, content, options, message):
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        video.write_bytes(content)
+    assert cli.main(["video", "in.avi", *options]) == 2
+    err = capfd.readouterr().err
+    assert message in err and err.count("\n") == 1
+
+
+def test_a_missing_camera_is_one_line(capfd, tmp_path):
+    assert cli.main(["video", "87", "--csv", str(tmp_path / "o.csv")]) == 2
+    err = capfd.readouterr().err
+    assert "camera 87 cannot be opened" in err and err.count("\n") == 1
+
+
+def test_ctrl_c_leaves_whole_files(tmp_path):
+    video = write_video(tmp_path / "in.avi", [canvas_with([(20, 40, 120)])] * 1500)
+    table, output = tmp_path / "o.csv", tmp_path / "o.mp4"
+    command = [sys.executable, "-m", "emotion.cli", "video", str(video), "--csv", str(table), "--output", str(output)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not (table.exists() and table.read_text().count("\n") > 5) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert "stopped after" in out
+    rows = rows_of(table)
+    assert 5 <= len(rows) < 1500 and all(row["surprise"] for row in rows)
+    assert len(read_video(output)) >= len(rows) - 1
+
+
+class Scripted:
+    """A model that says what it is told, one row a call."""
+
+    def __init__(self, about, rows):
+        self.about, self.rows = about, iter(rows)
+
+    def probabilities(self, faces):
+        return np.array([next(self.rows) for _ in faces], np.float32)
+
+
+class OneFace:
+    def find(self, image):
+        return [Found(Box(10, 10, 40, 40), 1.0)]
+
+
+def tracker_of(rows, **options) -> FaceTracker:
+    predictor = Predictor(detector=OneFace())
+    predictor.models = [Scripted(predictor.models[0].about, rows)]
+    return FaceTracker(predictor, **options)
+
+
+def test_labels_do_not_flicker_and_do_follow_a_change():
+    angry, happy = np.eye(7)[0], np.eye(7)[3]
+    noisy = [angry] * 10 + [happy if step % 2 else angry for step in range(10)] + [happy] * 30
+    tracker = tracker_of(noisy, smoothing_s=0.4)
+    frame = np.zeros((60, 60, 3), np.uint8)
+    shown = [tracker.describe(tracker.update(frame, step / 20)[0]).label for step in range(50)]
+    assert shown[:19] == ["angry"] * 19 and shown[-1] == "happy"
+    assert sum(one != other for one, other in pairwise(shown)) == 1
+
+
+def test_without_smoothing_each_frame_speaks_for_itself():
+    rows = [np.eye(7)[step % 7] for step in range(7)]
+    tracker = tracker_of(rows, smoothing_s=0.0)
+    frame = np.zeros((60, 60, 3), np.uint8)
+    for step, row in enumerate(rows):
+        (track,) = tracker.update(frame, step / 20)
+        np.testing.assert_allclose(track.probabilities, row)
+
+
+def test_a_second_face_that_comes_in_is_found_soon():
+    tracker = FaceTracker(Predictor(detector=BlazeFace(halvings=1)))
+    one, two = canvas_with([(10, 60, 120)]), canvas_with([(10, 60, 120), (180, 60, 120)])
+    for step in range(3):
+        assert len(tracker.update(one, step / 20)) == 1
+    seen = [len(tracker.update(two, step / 20)) for step in range(3, 9)]
+    assert seen[-1] == 2
+    assert {track.number for track in tracker.tracks} == {1, 2}
