@@ -16,10 +16,10 @@ repro: .venv/pipeline .venv/params-checked  ## run the pipeline: only what chang
 	dvc repro
 
 test: .venv/dev  ## the tests (at most 12 minutes)
-	python -m pytest -m "not slow"
+	python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-all: .venv/dev  ## the slow tests: soaks, long trainings, the browser (at most 40 minutes)
-	python -m pytest -m slow
+	python -m pytest -n 2 --dist loadfile -m slow
 
 lint: .venv/dev  ## ruff, format, types
 	ruff check .
