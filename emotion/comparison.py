@@ -149,10 +149,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
-def run(arguments: Namespace) -> None:
-    """Print the comparison of `arguments.a` and `arguments.b`. Raises UserError."""
+def run(arguments: Namespace) -> int:
+    """Print the comparison of `arguments.a` and `arguments.b`; returns 0. Raises UserError."""
     comparison = compare(load_predictions(arguments.a), load_predictions(arguments.b))
     print(comparison.to_json() if arguments.json else comparison.to_table())
+    return 0
 
 
 def _change(scores: Sequence[float], span: Interval | None) -> Change:
