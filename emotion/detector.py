@@ -94,14 +94,15 @@ class BlazeFace:
         """Look at each box again, centred in a tile of twice its side; each look starts from the box of the last."""
         confirmed = []
         for box in boxes:
-            seen = [Found(box, 1.0)]
+            seen: list[Found] = []
             for _ in range(looks):
-                left, top, width, height = seen[0].box
+                left, top, width, height = seen[-1].box if seen else box
                 tile = Box(left - width / 2, top - height / 2, 2 * width, 2 * width)
-                seen = self._look(picture, tile, self.MIN_SCORE)[:1]
-                if not seen:
-                    break
-            confirmed += seen
+                again = self._look(picture, tile, self.MIN_SCORE)[:1]
+                if not again:
+                    break  # the first look decides whether it is a face; the others where
+                seen += again
+            confirmed += seen[-1:]
         found = [Found(self._framed(face.box, shrink), face.score) for face in _distinct(confirmed)]
         return sorted(found, key=lambda face: (-face.box.width, face.box.top, face.box.left))
 
