@@ -58,6 +58,7 @@ def run_stage(project: Path, name: str, **paths: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folders", [["train/", "test/"], [""]], ids=["with test folder", "label folders only"])
 def test_own_colour_pictures_become_a_model_with_their_labels(project: Path, folders: list[str]) -> None:
     write_own_data(project / "data" / "local" / "own.zip", folders, images=20)
