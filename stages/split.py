@@ -37,6 +37,8 @@ class SplitParams(Params):
 
 READS: Reads = {"params": Section("split", SplitParams)}
 
+_DROPPED = "drop"  # the split of a picture that is in none
+
 # FER2013 keeps its original split in the file names: the public and the private leaderboard's test set.
 _SUBSETS = {"PublicTest": "public", "PrivateTest": "private"}
 
@@ -51,13 +53,14 @@ def split(archive: Path, train: Path, val: Path, test: Path, copies: Path, repor
     copied = copies_across(parts, pairs, of=("train", "val"), among=("test",)) != ""
     dropped = copied if params.drop_train_copies_of_test else np.zeros(len(faces), dtype=bool)
     check_splits(faces, parts, dropped)
-    table = index_table(faces, parts, pairs)
+    table = index_table(faces, np.where(dropped, _DROPPED, parts), pairs)
     for name, path in zip(SPLITS, (train, val, test), strict=True):
-        part = table[(table["split"] == name) & ~dropped]
+        part = table[table["split"] == name]
         # Only the test index says what is copied where: nothing of the test set reaches the training index.
         write_file(path, _csv(part.drop(columns=["split"] if name == "test" else ["split", "copy"])))
     write_file(copies, _csv(pair_table(table, pairs)))
-    write_json(report, split_report(table, pairs, dropped))
+    dropped_from = {f"dropped_from_{name}": int((dropped & (parts == name)).sum()) for name in ("train", "val")}
+    write_json(report, {**split_report(table, pairs), **dropped_from})
 
 
 def assign_splits(faces: list[Face], prints: Fingerprints, near: list[Pair], params: SplitParams) -> np.ndarray:
@@ -106,7 +109,8 @@ def check_splits(faces: list[Face], parts: np.ndarray, dropped: np.ndarray) -> N
 def index_table(faces: list[Face], parts: np.ndarray, pairs: list[Pair]) -> pd.DataFrame:
     """One row per face: path, label, label_index, subset, split, and `copy`.
 
-    `copy` says of a test picture what copy of it lies in train or validation: `exact`, `near` or empty.
+    `copy` says of a test picture what copy of it lies in train or validation (pictures dropped from there do not count):
+    `exact`, `near` or empty.
     """
     labels = label_order(face.label for face, part in zip(faces, parts, strict=True) if part == "train")
     return pd.DataFrame(
@@ -137,15 +141,12 @@ def pair_table(table: pd.DataFrame, pairs: list[Pair]) -> pd.DataFrame:
     )
 
 
-def split_report(table: pd.DataFrame, pairs: list[Pair], dropped: np.ndarray) -> dict[str, object]:
-    """Counts for metrics/split.json: images per split and label, copies, conflicts, what was dropped."""
-    kept = table[~dropped]
-    counts = {part: kept[kept["split"] == part] for part in SPLITS}
+def split_report(table: pd.DataFrame, pairs: list[Pair]) -> dict[str, object]:
+    """Counts for metrics/split.json: images per split and label, groups of copies, their conflicts."""
+    counts = {part: table[table["split"] == part] for part in SPLITS}
     return {
         "images": {part: {"total": len(rows), **_sorted_counts(rows["label"])} for part, rows in counts.items()},
         "copies": {kind: _copy_report(table, pairs, kind) for kind in ("exact", "near")},
-        "dropped_from_train": int((dropped & (table["split"] == "train").to_numpy()).sum()),
-        "dropped_from_val": int((dropped & (table["split"] == "val").to_numpy()).sum()),
     }
 
 

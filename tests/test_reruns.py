@@ -1,5 +1,6 @@
 """Which stages run again after which change, and DVC's own commands, in a temporary Git repository."""
 
+import io
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests import tiny
+from tests.kaggle_stand_in import StandIn
 
 EVERYTHING = {
     *("download", "split", "preprocess@train", "preprocess@val", "preprocess@test"),
@@ -44,17 +46,19 @@ class Project:
         self.repro()
         self.commit("the tiny run")
 
-    def run(self, *command: str) -> str:
+    def run(self, *command: str, **changes: str) -> str:
         # Not the outer PYTHONPATH: stages must come from this copy.
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        env = {**os.environ, "PATH": path, "PYTHONPATH": str(self.root), "DVC_NO_ANALYTICS": "1"}
+        env = {**os.environ, "PATH": path, "PYTHONPATH": str(self.root), "DVC_NO_ANALYTICS": "1", **changes}
         done = subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         return done.stdout
 
-    def repro(self, *arguments: str) -> set[str]:
+    def repro(self, *arguments: str, **changes: str) -> set[str]:
         """Run the pipeline; returns the stages that ran (not those restored from the run cache)."""
-        return set(re.findall(r"^Running stage '(.+)':$", self.run("dvc", "repro", *arguments), re.MULTILINE))
+        return set(
+            re.findall(r"^Running stage '(.+)':$", self.run("dvc", "repro", *arguments, **changes), re.MULTILINE)
+        )
 
     def commit(self, message: str) -> None:
         self.run("git", "add", "--all")
@@ -187,6 +191,28 @@ def test_a_pulled_clone_has_nothing_to_run(project: Project, tmp_path: Path) -> 
         assert project.run("git", "status", "--porcelain") == ""
     finally:
         project.root = here
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_whole_pipeline_runs_from_kaggle_as_from_the_same_zip_in_data_local(project: Project) -> None:
+    with zipfile.ZipFile(project.root / "data/raw/faces.zip") as faces:
+        files = {name: faces.read(name) for name in faces.namelist()}
+    served = io.BytesIO()
+    with zipfile.ZipFile(served, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    project.set_params(data__source="kaggle", data__kaggle__dataset="someone/faces/1")
+    with StandIn(served.getvalue()) as stand_in:
+        ran = project.repro(**stand_in.environment())
+    assert {"download", "report"} <= ran
+    assert json.loads((project.root / "metrics/data.json").read_text())["origin"]["dataset"] == "someone/faces"
+    from_kaggle = (project.root / "data/raw/faces.zip").read_bytes()
+    (project.root / "data/local/mine.zip").write_bytes(served.getvalue())
+    project.set_params(data__source="local")
+    project.repro("download")
+    assert (project.root / "data/raw/faces.zip").read_bytes() == from_kaggle
+    project.back()
 
 
 def test_invalid_parameters_stop_a_stage_before_it_works(project: Project) -> None:

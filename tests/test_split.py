@@ -335,7 +335,9 @@ def test_training_copies_of_test_images_can_be_dropped(tmp_path: Path) -> None:
     kept = run_on(with_test_copies(), tmp_path / "kept")
     outcome = run_on(with_test_copies(), tmp_path / "dropped", drop_train_copies_of_test=True)
     assert set(kept.places()) - set(outcome.places()) == {"train/a/0.bmp", "train/a/1.jpg"}
-    assert outcome.test.equals(kept.test)
+    assert outcome.test.drop(columns="copy").equals(kept.test.drop(columns="copy"))
+    assert (kept.test["copy"] != "").sum() == 2
+    assert (outcome.test["copy"] != "").sum() == 0, "what was dropped is no copy any more: those pictures are unseen"
     report = outcome.report
     assert report["dropped_from_train"] + report["dropped_from_val"] == 2
     assert sum(report["images"][name]["total"] for name in ("train", "val")) == 24 - 2
