@@ -42,16 +42,17 @@ async function startCamera() {
   ++request;
   try {
     const stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: FRAME_WIDTH } }, audio: false });
-    const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live`);
-    camera = { stream, socket, sent: 0, times: [], frame: document.createElement("canvas") };
     video.srcObject = stream;
-    await video.play();
+    await video.play();  // before the socket: a frame needs the video's size
+    const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live`);
+    camera = { stream, socket, times: [], frame: document.createElement("canvas") };
     socket.onopen = sendFrame;
     socket.onmessage = (message) => receiveResult(JSON.parse(message.data));
     socket.onclose = () => { if (camera && camera.socket === socket) { stopCamera(); complain("The server has gone."); } };
     element("webcam").setAttribute("aria-pressed", "true");
     element("webcam").textContent = "Stop webcam";
   } catch (error) {
+    video.srcObject?.getTracks().forEach((track) => track.stop());
     stopCamera();
     complain(navigator.mediaDevices ? `The webcam cannot be used: ${error.message}` : "The browser allows the webcam on localhost and https only.");
   }
@@ -71,12 +72,13 @@ function stopCamera() {
 
 function sendFrame() {
   if (!camera || camera.socket.readyState !== WebSocket.OPEN) return;
+  if (!video.videoWidth) { requestAnimationFrame(sendFrame); return; }
   const scale = Math.min(1, FRAME_WIDTH / video.videoWidth), frame = camera.frame;
   frame.width = Math.round(video.videoWidth * scale);
   frame.height = Math.round(video.videoHeight * scale);
   frame.getContext("2d").drawImage(video, 0, 0, frame.width, frame.height);
   const mine = camera;
-  frame.toBlob((blob) => { if (blob && camera === mine) camera.socket.send(blob); }, "image/jpeg", 0.85);
+  frame.toBlob((blob) => { if (camera !== mine) return; if (blob) camera.socket.send(blob); else requestAnimationFrame(sendFrame); }, "image/jpeg", 0.85);
 }
 
 function receiveResult(result) {
