@@ -15,6 +15,7 @@ from emotion.errors import UserError
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+_EXTRAS_HELP = "pip install 'emotion[pipeline]' (for `search`: 'emotion[pipeline,search]')"
 
 # name: (module, what it does)
 COMMANDS = {
@@ -24,6 +25,8 @@ COMMANDS = {
     "app": ("emotion.commands.app", "a web page for pictures and the webcam, on this machine"),
     "export": ("emotion.commands.export", "convert a trained .keras for other runtimes, and check the result"),
     "compare": ("emotion.comparison", "two revisions' predictions: is the change larger than chance?"),
+    "networks": ("emotion.network_summary", "what each network costs: parameters and multiply-adds"),
+    "search": ("emotion.search", "search hyper-parameters: Optuna proposes, DVC runs, validation decides"),
     "about": ("emotion.commands.about", "what a model file holds: labels, size, what it was made with"),
 }
 
@@ -43,6 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return stop.code if isinstance(stop.code, int) else BAD_INPUT
     except UserError as error:
         return complain(str(error))
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in ("emotion", "stages"):
+            raise
+        return complain(f"`emotion {argv[0]}` needs {error.name}, which the plain install lacks: {_EXTRAS_HELP}")
     except BrokenPipeError:  # `emotion predict ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--labels", type=int, default=7, help="number of labels (default 7)")
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> int:
     """Print a line for each network that the parameter file has a block for."""
     blocks: dict[str, Any] = YAML(typ="safe").load(arguments.params)["model"]
     shape = (arguments.size_px, arguments.size_px, arguments.channels)
@@ -70,6 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
         network = importlib.import_module(f"emotion.networks.{name}").Network.model_validate(blocks[name])
         parameters, operations = cost(network, shape, arguments.labels)
         print(f"{name:<16}{parameters:>12,}{operations:>16,}")
+    return 0
 
 
 def main() -> None:

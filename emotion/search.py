@@ -199,7 +199,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the sampler (default 0)")
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> int:
     """Search, then draw `.cache/search/NAME.png`. Raises UserError without a budget, or without Optuna."""
     if arguments.trials is None and arguments.minutes is None:
         raise UserError("say how long to search: --trials N, --minutes M, or both")
@@ -215,6 +215,7 @@ def run(arguments: argparse.Namespace) -> None:
     draw(study, picture)
     best = f"{arguments.name}-{study.best_trial.number}" if any(t.value is not None for t in study.trials) else None
     print(f"{picture} shows the search" + (f"; the best is {best}: `dvc exp apply {best}`" if best else ""))
+    return 0
 
 
 def open_study(name: str, *, seed: int, folder: Path = Path(".cache", "search")) -> Any:
