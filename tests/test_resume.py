@@ -6,8 +6,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -50,9 +50,9 @@ def start(folder: Path, records: Path) -> subprocess.Popen[str]:
     )
 
 
-def lines(process: subprocess.Popen[str]) -> Iterator[str]:
+def lines(process: subprocess.Popen[str]) -> IO[str]:
     assert process.stdout is not None
-    yield from process.stdout
+    return process.stdout
 
 
 def kill_at_epoch_line(folder: Path, records: Path, epoch: int, *, sent: signal.Signals = signal.SIGKILL) -> None:
