@@ -44,7 +44,9 @@ def pin(pins: Pins, *, seed: int, devices: int = 1) -> None:
 
     tf = import_tensorflow()
     tf.config.threading.set_intra_op_parallelism_threads(pins.intra_op_threads)
-    tf.config.threading.set_inter_op_parallelism_threads(pins.inter_op_threads)
+    # Devices that wait for one another each need threads, or none of them gets on.
+    at_once = pins.inter_op_threads if devices == 1 else max(pins.inter_op_threads, 4 * devices)
+    tf.config.threading.set_inter_op_parallelism_threads(at_once)
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)

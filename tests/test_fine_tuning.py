@@ -73,6 +73,7 @@ def test_each_phase_trains_what_it_names_and_no_batch_norm_of_the_backbone(tmp_p
     assert changed_both == {"transfer_dense", "logits", "conv_dw_13", "conv_pw_13"}
 
 
+@pytest.mark.slow
 def test_two_devices_train_as_one_does(tmp_path: Path) -> None:
     one = started([job(tmp_path / "one", "resnet", RESNET)])
     two = started([job(tmp_path / "two", "resnet", RESNET, devices=2)])
