@@ -10,7 +10,13 @@ from emotion.errors import UserError
 from emotion.quiet import import_tensorflow
 
 # What makes TensorFlow's float32 results the same on every x86-64 CPU: no kernels chosen by instruction set.
-_PORTABLE = {"TF_ENABLE_ONEDNN_OPTS": "0", "TENSORFLOW_USE_CUSTOM_CONTRACTION_KERNEL": "0"}
+# TensorFlow 2.21 still multiplies some matrices with oneDNN then (seen: one unit in the last place), so oneDNN is held to
+# the instructions that every x86-64 CPU of the last fifteen years has.
+_PORTABLE = {
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+    "TENSORFLOW_USE_CUSTOM_CONTRACTION_KERNEL": "0",
+    "ONEDNN_MAX_CPU_ISA": "SSE41",
+}
 _FAST = {"TF_ENABLE_ONEDNN_OPTS": "1"}
 
 

@@ -44,7 +44,8 @@ def project(tmp_path: Path) -> Path:
     parameters["preprocess"].update(size_px=96, channels=3)
     parameters["model"].update(network="mini_xception")
     parameters["model"]["mini_xception"].update(width=4, modules=3)
-    parameters["train"].update(precision="float32", epochs=6, batch_size=8, ema_decay=0.0, class_weights="balanced")
+    parameters["train"].update(precision="float32", epochs=15, batch_size=8, ema_decay=0.0, class_weights="balanced")
+    parameters["train"].update(learning_rate=0.03)
     parameters["augment"].update(erase=0.0)
     YAML(typ="safe").dump(parameters, tmp_path / "params.yaml")
     return tmp_path

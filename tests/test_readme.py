@@ -1,0 +1,36 @@
+"""The README's numbers are those of the files that the pipeline and the command wrote."""
+
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+README = " ".join((ROOT / "README.md").read_text().split())
+
+
+def percent(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def span(interval: dict[str, float]) -> str:
+    return f"{percent(interval['low'])}–{percent(interval['high'])}"
+
+
+def test_the_results_are_those_of_the_committed_run() -> None:
+    scores = json.loads((ROOT / "metrics/evaluate.json").read_text())
+    intervals, calibration = scores["intervals"], scores["calibration"]
+    assert f"on {scores['images']:,} drawn test faces" in README
+    assert f"**{percent(scores['accuracy'])} %** (95 % interval {span(intervals['accuracy'])})" in README
+    assert f"macro-F1 {percent(scores['macro_f1'])} % ({span(intervals['macro_f1'])})" in README
+    assert f"error {calibration['before']['ece']:.3f} before and {calibration['after']['ece']:.3f} after" in README
+
+
+def test_the_diff_begins_at_the_committed_run() -> None:
+    scores = json.loads((ROOT / "metrics/evaluate.json").read_text())
+    for metric in ("accuracy", "log_loss", "macro_f1"):
+        assert f"metrics/evaluate.json {metric} {round(scores[metric], 5)} " in README
+
+
+def test_the_shipped_model_scores_what_is_said() -> None:
+    score = json.loads((ROOT / "emotion/published/score.json").read_text())
+    assert score["scored"] == 7178
+    assert f"trained for six epochs on FER2013: {percent(score['accuracy'])} % of its test set" in README
