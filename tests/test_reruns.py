@@ -125,20 +125,13 @@ SLOW = [
 ]
 
 
+CHANGES = [pytest.param(*row, id=row[0]) for row in QUICK]
+CHANGES += [pytest.param(*row, id=row[0], marks=pytest.mark.slow) for row in SLOW]
+
+
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(("what", "apply", "expected"), QUICK, ids=[row[0] for row in QUICK])
+@pytest.mark.parametrize(("what", "apply", "expected"), CHANGES)
 def test_a_change_runs_exactly(
-    project: Project, what: str, apply: Callable[[Project], None], expected: set[str]
-) -> None:
-    apply(project)
-    assert project.repro() == expected
-    project.back()
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize(("what", "apply", "expected"), SLOW, ids=[row[0] for row in SLOW])
-def test_a_deeper_change_runs_exactly(
     project: Project, what: str, apply: Callable[[Project], None], expected: set[str]
 ) -> None:
     apply(project)
