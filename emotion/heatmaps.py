@@ -11,15 +11,16 @@ def heatmap_bytes(maps: Mapping[str, np.ndarray]) -> bytes:
     """Write maps as an .npz whose bytes depend on them alone.
 
     Args:
-        maps: path of the face in the archive -> float [rows, columns], 0-1; kept in float16.
+        maps: path of the face in the archive -> float [rows, columns], 0-1; kept to the nearest 1/255.
     """
     content = io.BytesIO()
     paths = np.array(list(maps), dtype=np.str_)
-    np.savez(content, allow_pickle=False, paths=paths, maps=np.array(list(maps.values()), dtype=np.float16))
+    shades = np.round(np.array(list(maps.values())) * 255).astype(np.uint8)
+    np.savez(content, allow_pickle=False, paths=paths, maps=shades)
     return content.getvalue()
 
 
 def read_heatmaps(path: Path) -> dict[str, np.ndarray]:
     """Read maps: path of the face in the archive -> float32 [rows, columns], 0-1, in their order."""
     with np.load(path, allow_pickle=False) as file:
-        return dict(zip(file["paths"].tolist(), file["maps"].astype(np.float32), strict=True))
+        return dict(zip(file["paths"].tolist(), file["maps"].astype(np.float32) / 255, strict=True))
