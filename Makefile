@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SOURCES := params.yaml $(wildcard stages/*.py emotion/*.py emotion/*/*.py)
 
-.PHONY: help repro test test-all lint lock verify
+.PHONY: help repro test test-all lint lock verify fer2013
 
 help:  ## show what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -48,3 +48,6 @@ lock: .venv/dev  ## make the locks anew from pyproject.toml
 
 verify: .venv/pipeline  ## run the committed pipeline from scratch in a clone and compare every byte with dvc.lock
 	python -m stages._verify
+
+fer2013: .venv/pipeline  ## run the published recipe on FER2013, from data/local/ or from Kaggle
+	python -m stages._publish rerun

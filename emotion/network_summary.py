@@ -71,14 +71,3 @@ def run(arguments: argparse.Namespace) -> int:
         parameters, operations = cost(network, shape, arguments.labels)
         print(f"{name:<16}{parameters:>12,}{operations:>16,}")
     return 0
-
-
-def main() -> None:
-    """`python -m emotion.network_summary`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    add_arguments(parser)
-    run(parser.parse_args())
-
-
-if __name__ == "__main__":
-    main()

@@ -262,17 +262,3 @@ def _temporary_folders() -> list[Path]:
 
 def _output(*command: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-def main() -> None:
-    """`python -m emotion.search`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    add_arguments(parser)
-    try:
-        run(parser.parse_args())
-    except UserError as error:
-        parser.exit(2, f"search: {error}\n")
-
-
-if __name__ == "__main__":
-    main()

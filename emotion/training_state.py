@@ -39,7 +39,8 @@ class StateFile:
 
     def __init__(self, folder: Path, *, key: str) -> None:
         self.path = folder / "state.npz"
-        self.timings = folder / "timings.csv"
+        self.timings = folder / "timings.csv"  # key, epoch, seconds: what no result may depend on
+        self.finished = folder / "finished.csv"  # key, MD5 of the model: which timings are whose
         self.key = key
 
     @contextmanager
@@ -68,6 +69,11 @@ class StateFile:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(self.path)
+
+    def note_model(self, model: Path) -> None:
+        """Note which model the training under this key ended in."""
+        with self.finished.open("a") as finished:
+            finished.write(f"{self.key},{hashlib.md5(model.read_bytes()).hexdigest()}\n")
 
     def load(self) -> TrainingState | None:
         """Return the state saved under this key, or None. A damaged file is named and set aside."""

@@ -77,6 +77,7 @@ def train(
         temperature, val_report = calibrate(val_faces.label_indexes, val_logits)
         finished = training.with_probabilities(logits, temperature or 1.0)
         save_model(finished, model, ModelAbout(about.labels, about.size_px, about.channels, temperature, made_with))
+        state_file.note_model(model)
         last = {name: value for name, value in trained.history[-1].items() if name in ("loss", "accuracy")}
         epochs = {"epochs": len(trained.history), "kept_epoch": trained.kept_epoch}
         write_json(report, {**epochs, "parameters": finished.count_params(), "train": last, **val_report})

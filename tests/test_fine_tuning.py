@@ -3,6 +3,9 @@
 import hashlib
 import json
 import os
+import re
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -96,24 +99,42 @@ def test_jax_trains_resumes_and_its_model_scores_the_same_under_tensorflow(tmp_p
         np.testing.assert_allclose(logits, case["logits"], atol=1e-4)
 
 
+def two_processes(jobs: list[dict]) -> list[subprocess.Popen]:
+    """Start the same trainings in two processes that meet on a free port of this machine."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    return [
+        started(jobs, JAX_COORDINATOR_ADDRESS=address, JAX_NUM_PROCESSES="2", JAX_PROCESS_ID=str(number))
+        for number in range(2)
+    ]
+
+
 @pytest.mark.slow
 def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
     block = {"backend": "jax", "intra_op_threads": 4}
     finished(started([job(tmp_path / "one", "resnet", RESNET, **block)]))
-    together = [
-        started(
-            [job(tmp_path / "two", "resnet", RESNET, **block, devices=2)],
-            JAX_COORDINATOR_ADDRESS="127.0.0.1:9917",
-            JAX_NUM_PROCESSES="2",
-            JAX_PROCESS_ID=str(number),
-        )
-        for number in range(2)
-    ]
+    together = two_processes([job(tmp_path / "two", "resnet", RESNET, **block, devices=2)])
     first, second = (finished(process) for process in together)
     assert "epoch   4/4" in first
     assert "epoch   4/4" not in second
     for a, b in zip(weights(tmp_path / "one"), weights(tmp_path / "two"), strict=True):
         np.testing.assert_allclose(a, b, atol=0.02)
+
+
+@pytest.mark.slow
+def test_a_lost_process_ends_the_other_with_what_was_kept(tmp_path: Path) -> None:
+    block = {"backend": "jax", "intra_op_threads": 4, "epochs": 2000}
+    first, second = two_processes([job(tmp_path / "two", "resnet", RESNET, **block, devices=2)])
+    try:
+        said = next(line for line in first.stdout if line.startswith("epoch   2/"))
+        second.kill()
+        said += first.communicate(timeout=200)[0]
+    finally:
+        for process in (first, second):
+            process.kill()
+            process.communicate()
+    assert first.returncode not in (0, -signal.SIGKILL), said
+    assert re.search(r"process 0 of 2 lost the others .* finished epochs are kept in \.cache", said), said
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,154 @@
+"""Write docs/experiments.md: what was tried on FER2013, one row per DVC experiment.
+
+Run it where the experiments ran: `python -m docs.experiments`. The experiments of that clone are added to
+results/experiments.csv, and the page is made of that file and of results/scored.csv (every look at the test set).
+"""
+
+import argparse
+import csv
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from ruamel.yaml import YAML
+
+from emotion.page import flat, render_text
+
+_TEMPLATE = Path(__file__).parent / "templates/experiments.md.j2"
+_NOT_TRIED = ("data", "evaluate", "report")  # sections that change nothing about a training
+
+
+def experiments(repository: Path) -> Iterator[tuple[str, str, str]]:
+    """The DVC experiments of a clone, oldest first: name, commit, the commit that it began at."""
+    listing = _git(repository, "for-each-ref", "refs/exps", "--sort=creatordate", "--format=%(refname) %(objectname)")
+    for line in listing.splitlines():
+        reference, commit = line.split()
+        parts = reference.split("/")
+        if len(parts) == 5:  # refs/exps/<2 digits>/<the rest of the baseline>/<name>; DVC's own are shorter
+            yield parts[4], commit, parts[2] + parts[3]
+
+
+def row(repository: Path, name: str, commit: str, baseline: str) -> dict[str, Any] | None:
+    """One experiment's row; None where no member was trained on a validation set."""
+    reports = {member: report for member, report in _reports(repository, commit) if "val" in report}
+    if not reports:
+        return None
+    params, before = (_yaml(repository, at, "params.yaml") for at in (commit, baseline))
+    images = json.loads(_file(repository, commit, "metrics/preprocess/train.json"))["images"]
+    held_out = json.loads(_file(repository, commit, "metrics/preprocess/val.json"))["images"]
+    epochs = sum(report["epochs"] for report in reports.values())
+    accuracies = [report["val"]["accuracy"] for report in reports.values()]
+    return {
+        "experiment": name,
+        "change": change(before, params),
+        "val_images": held_out,
+        "val_accuracy": round(sum(accuracies) / len(accuracies), 6),
+        "epochs": epochs,
+        "tflop": round(training_tflop(params, images=images, epochs=epochs)),
+        "minutes": minutes(repository, _yaml(repository, commit, "dvc.lock")),
+        "code": baseline[:12],
+    }
+
+
+def change(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """The parameters in which a training differs from the commit that it began at, as `dvc exp run -S` takes them."""
+    old, new = (dict(flat(params)) for params in (before, after))
+    changed = [f"{key}={value}" for key, value in new.items() if old.get(key) != value]
+    return " ".join(item for item in changed if not item.startswith(_NOT_TRIED)) or "the defaults"
+
+
+def training_tflop(params: Mapping[str, Any], *, images: int, epochs: int) -> float:
+    """Floating-point operations of a training in 10^12: two for each multiply-add, forward once and backward twice."""
+    import importlib
+
+    from emotion.network_summary import cost
+
+    name, size, channels = params["model"]["network"], params["preprocess"]["size_px"], params["preprocess"]["channels"]
+    network = importlib.import_module(f"emotion.networks.{name}").Network.model_validate(params["model"][name])
+    return 6 * cost(network, (size, size, channels), 7).multiply_adds * images * epochs / 1e12
+
+
+def minutes(repository: Path, lock: Mapping[str, Any]) -> float | None:
+    """Wall time of the members' epochs by the timing logs; None where this clone did not train one of them."""
+    models = {
+        stage.partition("@")[2]: out["md5"]
+        for stage, entry in lock["stages"].items()
+        for out in entry.get("outs", [])
+        if stage.startswith("train@") and out["path"].startswith("models/")
+    }
+    seconds = [_seconds(repository / ".cache/train" / member, md5) for member, md5 in models.items()]
+    known = [value for value in seconds if value is not None]
+    return round(sum(known) / 60, 1) if len(known) == len(seconds) else None
+
+
+def _seconds(log: Path, model_md5: str) -> float | None:
+    if not (log / "finished.csv").exists():
+        return None
+    finished = dict(reversed(line) for line in csv.reader((log / "finished.csv").read_text().splitlines()))
+    if model_md5 not in finished:
+        return None
+    epochs = {  # an epoch that was begun again counts once, as it was completed
+        epoch: float(seconds)
+        for key, epoch, seconds in csv.reader((log / "timings.csv").read_text().splitlines())
+        if key == finished[model_md5]
+    }
+    return sum(epochs.values())
+
+
+def _reports(repository: Path, commit: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path in _git(repository, "ls-tree", "--name-only", commit, "metrics/train/").split():
+        yield Path(path).stem, json.loads(_file(repository, commit, path))
+
+
+def _yaml(repository: Path, commit: str, path: str) -> dict[str, Any]:
+    return YAML(typ="safe").load(_file(repository, commit, path))
+
+
+def _file(repository: Path, commit: str, path: str) -> str:
+    return _git(repository, "show", f"{commit}:{path}")
+
+
+def _git(repository: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=repository, check=True, capture_output=True, text=True).stdout
+
+
+def collect(repository: Path, table: Path) -> pd.DataFrame:
+    """Add the clone's experiments on the published data set to the table; a name that is there is replaced."""
+    rows = pd.read_csv(table).to_dict("records") if table.exists() else []
+    kept = {entry["experiment"]: entry for entry in rows}
+    for name, commit, baseline in experiments(repository):
+        if _yaml(repository, commit, "params.yaml")["data"]["source"] != "synthetic" and (
+            found := row(repository, name, commit, baseline)
+        ):
+            kept[name] = found
+    return pd.DataFrame(kept.values())
+
+
+def page(results: Path) -> str:
+    """The page, from results/experiments.csv and results/scored.csv."""
+    tried = pd.read_csv(results / "experiments.csv").sort_values("val_accuracy", ascending=False, kind="stable")
+    tried["error"] = (tried.val_accuracy * (1 - tried.val_accuracy) / tried.val_images) ** 0.5
+    scored = pd.read_csv(results / "scored.csv")
+    return render_text(_TEMPLATE, {"tried": tried.to_dict("records"), "scored": scored.to_dict("records")})
+
+
+def main() -> None:
+    """Collect the experiments, then write the page."""
+    parser = argparse.ArgumentParser(prog="python -m docs.experiments", description=__doc__.splitlines()[0])
+    parser.add_argument("--repository", type=Path, default=Path(), help="clone in which the experiments ran")
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), help="folder of experiments.csv and scored.csv"
+    )
+    parser.add_argument("--page", type=Path, default=Path("docs/experiments.md"))
+    arguments = parser.parse_args()
+    collect(arguments.repository, arguments.results / "experiments.csv").to_csv(
+        arguments.results / "experiments.csv", index=False
+    )
+    arguments.page.write_text(page(arguments.results))
+
+
+if __name__ == "__main__":
+    main()

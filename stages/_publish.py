@@ -1,0 +1,116 @@
+"""The published run: `make fer2013` runs it again, `python -m stages._publish record` keeps what was run."""
+
+import argparse
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from emotion.errors import UserError
+from stages._verify import compare, output_digests
+
+PUBLISHED = Path("results/fer2013")
+_RUN = ("params.yaml", "dvc.lock", "metrics")  # what a run changes in Git
+_SCORED = Path("results/scored.csv")
+
+
+def record(root: Path) -> None:
+    """Keep the run that lies in `root` as the published one, in one piece.
+
+    Kept: parameters, lock, metrics with their plots, predictions, one member's model, and the commit of the code.
+    Raises UserError when the code is not that of a commit, or a stage would run again.
+    """
+    strangers = [line[3:] for line in _git(root, "status", "--porcelain").splitlines() if not _of_run(line[3:])]
+    if strangers:
+        raise UserError(f"not committed: {', '.join(strangers)}; commit, so that COMMIT can name the code of the run")
+    stale = subprocess.run(["dvc", "status", "--quiet"], cwd=root, check=False).returncode
+    if stale:
+        raise UserError("the run is not complete (see `dvc status`); run `dvc repro` first")
+    member = YAML(typ="safe").load(root / "params.yaml")["model"]["members"][0]
+    made = root / PUBLISHED.with_name(f"{PUBLISHED.name}.part")
+    shutil.rmtree(made, ignore_errors=True)
+    for name in (*_RUN, "data/predictions.csv", f"models/{member}.keras"):
+        target = made / Path(name).relative_to("data") if name.startswith("data/") else made / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if (root / name).is_dir() else shutil.copyfile)(root / name, target)
+    (made / "COMMIT").write_text(_git(root, "rev-parse", "HEAD"))
+    shutil.rmtree(root / PUBLISHED, ignore_errors=True)
+    made.replace(root / PUBLISHED)
+    _note_look_at_test_set(root)
+
+
+def _note_look_at_test_set(root: Path) -> None:
+    commit = (root / PUBLISHED / "COMMIT").read_text()[:12]
+    scores = json.loads((root / PUBLISHED / "metrics/evaluate.json").read_text())
+    with (root / _SCORED).open("a", newline="") as file:
+        row = (
+            f"run of {commit}",
+            "published",
+            scores["accuracy"],
+            scores["images"],
+            f"{PUBLISHED}/metrics/evaluate.json",
+        )
+        csv.writer(file, lineterminator="\n").writerow(row)
+
+
+def prepare(root: Path) -> None:
+    """Put the published parameters in place, reading from data/local/ where something lies there, else from Kaggle.
+
+    Raises UserError when params.yaml has changes that would be lost.
+    """
+    if _git(root, "status", "--porcelain", "--", "params.yaml"):
+        raise UserError(
+            "params.yaml has uncommitted changes, which the published parameters would replace; "
+            "commit them, or drop them with `git checkout params.yaml`"
+        )
+    brought = [path for path in (root / "data/local").iterdir() if path.name != ".gitignore"]
+    yaml = YAML()
+    yaml.width = 4096
+    params = yaml.load(root / PUBLISHED / "params.yaml")
+    params["data"]["source"] = "local" if brought else "kaggle"
+    temporary = root / "params.yaml.part"
+    with temporary.open("w") as file:
+        yaml.dump(params, file)
+    temporary.replace(root / "params.yaml")
+    print(f"params.yaml is now {PUBLISHED}/params.yaml with data.source: {params['data']['source']}", flush=True)
+
+
+def rerun(root: Path) -> None:
+    """Run the published parameters, and say whether the models and predictions are the published ones to the byte."""
+    prepare(root)
+    subprocess.run(["dvc", "repro"], cwd=root, check=True)
+    of_interest = ("models/", "data/predictions.csv")
+    published, made = (
+        {key: md5 for key, md5 in output_digests(lock).items() if key[1].startswith(of_interest)}
+        for lock in (root / PUBLISHED / "dvc.lock", root / "dvc.lock")
+    )
+    for verdict, _, output in compare(published, made):
+        print(f"{verdict:<14} {output}")
+    print("`git checkout params.yaml dvc.lock metrics && dvc checkout` brings the default run back")
+
+
+def _of_run(path: str) -> bool:
+    return path.startswith((*_RUN, str(PUBLISHED), str(_SCORED)))
+
+
+def _git(root: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True).stdout
+
+
+def main() -> None:
+    """Exit 2 with one line on what the user can mend."""
+    parser = argparse.ArgumentParser(prog="python -m stages._publish", description=__doc__)
+    parser.add_argument("what", choices=("record", "rerun"))
+    try:
+        {"record": record, "rerun": rerun}[parser.parse_args().what](Path())
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

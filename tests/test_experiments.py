@@ -1,0 +1,88 @@
+import json
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from docs.experiments import change, collect, experiments, minutes, page, training_tflop
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_page_is_made_of_the_committed_tables() -> None:
+    assert page(ROOT / "results") == (ROOT / "docs/experiments.md").read_text()
+
+
+def test_a_change_names_what_concerns_the_training() -> None:
+    before = {"data": {"source": "synthetic"}, "train": {"epochs": 20, "keep": "best"}}
+    after = {"data": {"source": "local"}, "train": {"epochs": 60, "keep": "best"}}
+    assert change(before, after) == "train.epochs=60"
+    assert change(before, before) == "the defaults"
+
+
+def test_training_costs_six_operations_per_multiply_add() -> None:
+    params = YAML(typ="safe").load(ROOT / "params.yaml")
+    once = training_tflop(params, images=1000, epochs=1)
+    assert once == pytest.approx(6 * 118.1e6 * 1000 / 1e12, rel=0.01)
+    assert training_tflop(params, images=1000, epochs=7) == pytest.approx(7 * once)
+
+
+def test_minutes_are_those_of_the_model_that_the_lock_names(tmp_path: Path) -> None:
+    log = tmp_path / ".cache/train/0"
+    log.mkdir(parents=True)
+    (log / "timings.csv").write_text("k1,1,30.0\nk1,2,99.0\nk1,2,60.0\nk2,1,1000.0\n")
+    (log / "finished.csv").write_text("k1,aaa\nk2,bbb\n")
+    lock = {"stages": {"train@0": {"outs": [{"path": "models/0.keras", "md5": "aaa"}]}}}
+    assert minutes(tmp_path, lock) == 1.5
+    lock["stages"]["train@1"] = {"outs": [{"path": "models/1.keras", "md5": "ccc"}]}
+    assert minutes(tmp_path, lock) is None
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A clone with one experiment that changed the number of epochs."""
+
+    def git(*arguments: str) -> str:
+        names = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+        return subprocess.run(
+            ["git", *names, *arguments], cwd=tmp_path, check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    git("init", "-q")
+    params = (ROOT / "params.yaml").read_text().replace("source: synthetic", "source: local    ")
+    report = {"epochs": 7, "val": {"accuracy": 0.5}}
+    files = {
+        "params.yaml": params,
+        "dvc.lock": "stages: {}\n",
+        "metrics/preprocess/train.json": json.dumps({"images": 1000}),
+        "metrics/preprocess/val.json": json.dumps({"images": 100}),
+        "metrics/train/0.json": json.dumps(report),
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    git("add", "-A")
+    git("commit", "-qm", "base")
+    base = git("rev-parse", "HEAD")
+    (tmp_path / "params.yaml").write_text(params.replace("  epochs: 20 ", "  epochs: 7 "))
+    git("commit", "-qam", "experiment")
+    git("update-ref", f"refs/exps/{base[:2]}/{base[2:]}/shorter", "HEAD")
+    git("reset", "-q", "--hard", base)
+    return tmp_path
+
+
+def test_experiments_are_found_with_their_beginning(repository: Path) -> None:
+    [(name, _, baseline)] = experiments(repository)
+    assert (name, len(baseline)) == ("shorter", 40)
+
+
+def test_an_experiment_becomes_a_row_once(repository: Path, tmp_path: Path) -> None:
+    table = tmp_path / "experiments.csv"
+    for _ in range(2):
+        collect(repository, table).to_csv(table, index=False)
+    [found] = collect(repository, table).to_dict("records")
+    assert (found["experiment"], found["change"], found["epochs"]) == ("shorter", "train.epochs=7", 7)
+    assert (found["val_accuracy"], found["val_images"]) == (0.5, 100)
+    assert pd.isna(found["minutes"])

@@ -1,0 +1,102 @@
+"""The published run's record holds together, and the commands that make it and repeat it refuse what they must."""
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from emotion.errors import UserError
+from stages._check import problems
+from stages._publish import prepare, record
+from stages._stage import read_params
+from stages._verify import output_digests
+
+ROOT = Path(__file__).parent.parent
+PUBLISHED = ROOT / "results/fer2013"
+
+
+def test_the_published_model_is_the_one_of_its_lock() -> None:
+    digests = {path: md5 for (_, path), md5 in output_digests(PUBLISHED / "dvc.lock").items()}
+    models = list((PUBLISHED / "models").iterdir())
+    assert len(models) == 1
+    for model in models:
+        assert hashlib.md5(model.read_bytes()).hexdigest() == digests[f"models/{model.name}"]
+        assert model.stat().st_size <= 10e6
+
+
+def test_the_published_metrics_and_predictions_are_those_of_the_lock() -> None:
+    digests = {path: md5 for (_, path), md5 in output_digests(PUBLISHED / "dvc.lock").items()}
+    for path in ("metrics/evaluate.json", "metrics/split.json", "data/predictions.csv"):
+        kept = PUBLISHED / path.removeprefix("data/")
+        assert hashlib.md5(kept.read_bytes()).hexdigest() == digests[path], path
+
+
+def test_the_published_code_is_a_commit_of_this_history() -> None:
+    if (
+        subprocess.run(["git", "rev-parse", "--is-shallow-repository"], cwd=ROOT, capture_output=True).stdout
+        != b"false\n"
+    ):
+        pytest.skip("not a full clone: its history cannot be asked")
+    commit = (PUBLISHED / "COMMIT").read_text().strip()
+    subprocess.run(["git", "merge-base", "--is-ancestor", commit, "HEAD"], cwd=ROOT, check=True)
+
+
+def test_the_published_parameters_still_run() -> None:
+    assert problems(read_params(PUBLISHED / "params.yaml")) == []
+
+
+def test_the_defaults_share_network_optimizer_and_augmentation_with_the_published_run() -> None:
+    default, published = (YAML(typ="safe").load(folder / "params.yaml") for folder in (ROOT, PUBLISHED))
+    assert default["augment"] == published["augment"]
+    network = published["model"]["network"]
+    assert default["model"]["network"] == network
+    assert default["model"][network] == published["model"][network]
+    for key in ("optimizer", "learning_rate", "schedule", "batch_size", "weight_decay", "label_smoothing", "precision"):
+        assert default["train"][key] == published["train"][key], key
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A repository with a published run's parameters and nothing else of the pipeline."""
+    (tmp_path / "data/local").mkdir(parents=True)
+    (tmp_path / "data/local/.gitignore").write_text("*\n!.gitignore\n")
+    (tmp_path / "results/fer2013").mkdir(parents=True)
+    (tmp_path / "params.yaml").write_text("data:\n  source: synthetic\n")
+    (tmp_path / "results/fer2013/params.yaml").write_text("data:\n  source: local  # a comment\ntrain:\n  epochs: 60\n")
+    for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t", "commit", "-qm", "x"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    return tmp_path
+
+
+def test_the_published_recipe_reads_from_kaggle_where_nothing_was_brought(project: Path) -> None:
+    prepare(project)
+    assert (project / "params.yaml").read_text() == "data:\n  source: kaggle # a comment\ntrain:\n  epochs: 60\n"
+
+
+def test_the_published_recipe_reads_the_zip_that_was_brought(project: Path) -> None:
+    (project / "data/local/fer2013.zip").write_bytes(b"zip")
+    prepare(project)
+    assert YAML(typ="safe").load(project / "params.yaml")["data"]["source"] == "local"
+
+
+def test_changed_parameters_are_not_replaced(project: Path) -> None:
+    (project / "params.yaml").write_text("data:\n  source: mine\n")
+    with pytest.raises(UserError, match="uncommitted changes"):
+        prepare(project)
+    assert (project / "params.yaml").read_text() == "data:\n  source: mine\n"
+
+
+def test_only_committed_code_is_recorded(project: Path) -> None:
+    (project / "train.py").write_text("")
+    with pytest.raises(UserError, match=r"not committed: train\.py"):
+        record(project)
+
+
+def test_readme_numbers_are_the_published_ones() -> None:
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    scores = json.loads((PUBLISHED / "metrics/evaluate.json").read_text())
+    for fraction in (scores["accuracy"], scores["single_view"]["accuracy"], scores["macro_f1"]):
+        assert f"{100 * fraction:.1f} %" in readme
