@@ -1,10 +1,10 @@
 """How well the detector finds faces and frames them as FER2013 does.
 
-FER2013's PrivateTest pictures are pasted at a known scale onto larger canvases, found again, cropped and predicted.
+FER2013's pictures (--subset: tune on Training, report on PrivateTest) are pasted at a known scale onto larger canvases, found again, cropped and predicted.
 Reported for each canvas: hit rate, false finds a picture, box side / picture side, offset of the middles, and the
 accuracy after detect-and-crop against that of the pasted picture itself, both on the faces that were found.
 
-    python benchmarks/framing.py fer2013.zip [--faces 1000] [--haar] [--model FILE]
+    python benchmarks/framing.py fer2013.zip [--faces 1000] [--subset PrivateTest] [--haar] [--model FILE]
 """
 
 import argparse
@@ -35,10 +35,10 @@ class Haar:
         return [Found(Box(*map(float, box)), 1.0) for box in boxes]
 
 
-def read_faces(path: Path, count: int) -> Iterator[tuple[np.ndarray, str]]:
-    """PrivateTest pictures, spread evenly, with their labels."""
+def read_faces(path: Path, count: int, subset: str) -> Iterator[tuple[np.ndarray, str]]:
+    """Pictures of a subset, spread evenly, with their labels."""
     with zipfile.ZipFile(path) as archive:
-        names = sorted(name for name in archive.namelist() if "PrivateTest" in name)
+        names = sorted(name for name in archive.namelist() if subset in name)
         for index in np.linspace(0, len(names) - 1, min(count, len(names))).astype(int):
             name = names[index]
             image = cv2.imdecode(np.frombuffer(archive.read(name), np.uint8), cv2.IMREAD_GRAYSCALE)
@@ -76,12 +76,13 @@ def measure(
             originals.append(face)
             labels.append(predictor.labels.index(label))
     ratio, right, down = np.mean(places, axis=0)
-    before = np.mean(predictor.probabilities(originals).argmax(1) == labels)
-    after = np.mean(predictor.probabilities(crops).argmax(1) == labels)
+    right_before, right_after = (predictor.probabilities(images).argmax(1) == labels for images in (originals, crops))
+    gained = right_after.astype(float) - right_before
+    error = gained.std() / np.sqrt(len(gained))
     return (
         f"{canvas[0]}x{canvas[1]}, face {canvas[2]:>3} | {len(places) / len(faces):.1%} | "
         f"{strangers / len(faces):.3f} | {ratio:.3f} ± {np.std(places, axis=0)[0]:.3f} | {right:+.3f}, {down:+.3f} | "
-        f"{before:.1%} | {after:.1%} | {100 * (after - before):+.1f}"
+        f"{right_before.mean():.1%} | {right_after.mean():.1%} | {100 * gained.mean():+.1f} ± {100 * error:.1f}"
     )
 
 
@@ -90,10 +91,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("fer2013", type=Path)
     parser.add_argument("--faces", type=int, default=1000)
+    parser.add_argument("--subset", choices=("Training", "PublicTest", "PrivateTest"), default="PrivateTest")
     parser.add_argument("--haar", action="store_true")
     parser.add_argument("--model", type=Path, default=PUBLISHED)
     arguments = parser.parse_args()
-    faces = list(read_faces(arguments.fer2013, arguments.faces))
+    faces = list(read_faces(arguments.fer2013, arguments.faces, arguments.subset))
     predictor = Predictor([arguments.model], detector=None)
     print(
         "canvas | found | strangers a picture | box side / face side | offset right, down | --no-detect | detected | "
