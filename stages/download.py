@@ -37,10 +37,15 @@ def download(input_dir: Path, cache_dir: Path, archive: Path, report: Path, sour
 
 
 def check_labels(dataset: Dataset) -> None:
-    """Raise DatasetError when there is nothing to tell apart."""
+    """Raise DatasetError when there is nothing to tell apart, or a label has the name of the labels' sum."""
     labels = sorted({path.split("/")[1] for path in dataset.keys})
     if len(labels) == 1:
         raise DatasetError(f"every image is labelled {labels[0]!r}; expected at least two labels, a folder for each")
+    if "total" in labels:
+        raise DatasetError(
+            "a label is called 'total', which the metrics call the sum of all labels; "
+            "rename the folder, or set data.labels: {total: another name}"
+        )
 
 
 if __name__ == "__main__":

@@ -73,6 +73,11 @@ def test_one_label_alone_is_refused(folder: Path) -> None:
         run(folder, dict.fromkeys(("angry", "happy", "sad"), "bad"))
 
 
+def test_a_label_called_as_the_sum_is_refused(folder: Path) -> None:
+    with pytest.raises(DatasetError, match="a label is called 'total'.*data.labels"):
+        run(folder, {"sad": "total"})
+
+
 def test_a_broken_data_set_leaves_neither_archive_nor_report(folder: Path) -> None:
     (folder / "local" / "second.zip").write_bytes(b"")
     with pytest.raises(DatasetError, match=r"found second.zip, set.zip"):
