@@ -97,9 +97,10 @@ def build_model(
 
 
 def with_probabilities(logits: keras.Model, temperature: float) -> keras.Model:
-    """Append the softmax, behind a Rescaling that divides the logits by the temperature."""
-    cooled = keras.layers.Rescaling(1.0 / temperature, name="temperature")(logits.output)
-    return keras.Model(logits.input, keras.layers.Softmax(name="probabilities")(cooled), name="emotion")
+    """Append the softmax in float32, behind a Rescaling that divides the logits by the temperature."""
+    with _policy(keras.DTypePolicy("float32")):
+        cooled = keras.layers.Rescaling(1.0 / temperature, name="temperature")(logits.output)
+        return keras.Model(logits.input, keras.layers.Softmax(name="probabilities")(cooled), name="emotion")
 
 
 def make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:

@@ -24,7 +24,11 @@ def record(root: Path) -> None:
     Kept: parameters, lock, metrics with their plots, predictions, one member's model, and the commit of the code.
     Raises UserError when the code is not that of a commit, or a stage would run again.
     """
-    strangers = [line[3:] for line in _git(root, "status", "--porcelain").splitlines() if not _of_run(line[3:])]
+    strangers = [
+        line[3:]
+        for line in _git(root, "status", "--porcelain", "--untracked-files=all").splitlines()
+        if not _of_run(line[3:])
+    ]
     if strangers:
         raise UserError(f"not committed: {', '.join(strangers)}; commit, so that COMMIT can name the code of the run")
     stale = subprocess.run(["dvc", "status", "--quiet"], cwd=root, check=False).returncode

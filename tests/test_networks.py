@@ -90,6 +90,16 @@ def test_a_saved_network_opens_without_this_project(network: object, shape: tupl
     assert np.allclose(np.asarray(model(pixels)).sum(axis=1), 1)
 
 
+def test_a_finished_model_computes_in_float32_whatever_precision_trained_it() -> None:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = with_probabilities(build_model(RESNET, (48, 48, 1), 3, for_training=False), 1.5)
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+
+
 @pytest.mark.parametrize("name", ["vgg", "stacked_cnn", "resnet", "mini_xception"])
 def test_every_layer_is_named_by_the_project(name: str) -> None:
     network = {"vgg": VGG, "stacked_cnn": STACKED_CNN, "resnet": with_attention("cbam"), "mini_xception": MINI_XCEPTION}
