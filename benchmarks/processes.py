@@ -79,8 +79,9 @@ def machine() -> dict[str, Any]:
 
 
 def medians(rounds: list[dict[str, float]]) -> dict[str, float]:
-    """The median of each figure over several rounds, to four significant digits."""
-    return {name: significant(statistics.median(one[name] for one in rounds)) for name in rounds[0]}
+    """The median of each figure over several rounds; those that are no whole numbers to four significant digits."""
+    middle = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
+    return {name: value if isinstance(value, int) else significant(value) for name, value in middle.items()}
 
 
 def significant(value: float) -> float:
