@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from stages._stage import write_file
+
 
 class Point(NamedTuple):
     """After so many minutes of training and validating, this validation accuracy (a fraction)."""
@@ -34,6 +36,18 @@ def read_curve(history: Path, timings: Path) -> list[Point]:
         Point(sum(seconds[before] for before in range(1, epoch + 1)) / 60, accuracy)
         for epoch, accuracy in accuracies.items()
     ]
+
+
+def write_points(points: Sequence[Point], path: Path) -> None:
+    """Write a curve as CSV, complete or not at all."""
+    rows = "".join(f"{point.minutes:.3f},{point.val_accuracy:.6f}\n" for point in points)
+    write_file(path, "minutes,val_accuracy\n" + rows)
+
+
+def read_points(path: Path) -> list[Point]:
+    """Read what `write_points` wrote."""
+    with path.open(newline="") as file:
+        return [Point(float(row["minutes"]), float(row["val_accuracy"])) for row in csv.DictReader(file)]
 
 
 def minutes_to(target: float, curve: Sequence[Point]) -> float | None:

@@ -49,14 +49,14 @@ def main() -> None:
     """Measure, write, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=FER2013_TRAIN, help="the smaller number (default: FER2013's)")
-    arguments = parser.parse_args()
+    arguments, measured_on = parser.parse_args(), machine()
     figures = []
     for images in (arguments.images, TIMES * arguments.images):
         with tempfile.TemporaryDirectory() as name:
             figures.append(measure(images, Path(name)))
         print(figures[-1], flush=True)
     small, large = figures
-    write_json(RESULTS / "growth.json", {**machine(), "small": small, "large": large, "growth": growth(small, large)})
+    write_json(RESULTS / "growth.json", {**measured_on, "small": small, "large": large, "growth": growth(small, large)})
     print((RESULTS / "growth.json").read_text())
 
 

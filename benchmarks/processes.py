@@ -72,10 +72,17 @@ def read_params(path: Path) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers hold for: the processor as Linux names it, and the cores this process may use."""
+    """What the numbers hold for: the processor as Linux names it, the cores this process may use, and their load so far.
+
+    `load` is how many processes wanted a core in the last minute: ask before measuring; an idle machine has none.
+    """
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return {"processor": names[0] if names else "unknown", "cores": len(os.sched_getaffinity(0))}
+    return {
+        "processor": names[0] if names else "unknown",
+        "cores": len(os.sched_getaffinity(0)),
+        "load": round(os.getloadavg()[0], 1),
+    }
 
 
 def medians(rounds: list[dict[str, float]]) -> dict[str, float]:

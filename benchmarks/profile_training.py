@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("--params", type=Path, default=PARAMS, help="parameter file (default: the project's)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds, of which the median counts (default 5)")
     parser.add_argument("--steps", type=int, default=20, help="steps a round (default 20)")
-    arguments = parser.parse_args()
+    arguments, measured_on = parser.parse_args(), machine()
     params = read_params(arguments.params)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -100,7 +100,7 @@ def main() -> None:
     write_json(
         RESULTS / "profile.json",
         {
-            **machine(),
+            **measured_on,
             "threads": train["intra_op_threads"],
             "network": params["model"]["network"],
             "multiply_adds": found["multiply_adds"],

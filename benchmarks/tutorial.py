@@ -4,9 +4,10 @@
 
 Writes benchmarks/results/tutorial.json. (a) is benchmarks/tutorial_way.py, (b) benchmarks/input_lead.py; both see the
 training and validation faces that `split` makes of the zip, have the same threads, and take turns, each time in a new
-process. Then (a) trains for --minutes-a at most. (b)'s training is read from the history and the timings of one that
-has been (metrics/history/<member>.csv, .cache/train/<member>/timings.csv; --params then names its parameters), or is
-run here.
+process. Then both train, (a) for --minutes-a at most. What has been trained need not be trained again: (a) leaves its
+curve in benchmarks/results/tutorial_curve.csv, to be given with --curve-a; (b)'s is read from the history and the timings
+of a training that has been (metrics/history/<member>.csv, .cache/train/<member>/timings.csv; --params then names its
+parameters).
 """
 
 import argparse
@@ -15,12 +16,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.curve import Point, compare, read_curve, summary
+from benchmarks.curve import Point, compare, read_curve, read_points, summary
 from benchmarks.pipeline import run_data_stages
-from benchmarks.processes import PARAMS, RESULTS, figures_of, machine, medians, read_params, run_stage
+from benchmarks.processes import PARAMS, RESULTS, figures_of, machine, medians, read_params, run_module, run_stage
 from emotion.archive import read_faces
 from stages._stage import write_json
 
+CURVE = RESULTS / "tutorial_curve.csv"
 TARGET = 0.67
 RATES = ("input_images_per_second", "training_images_per_second")
 
@@ -55,8 +57,9 @@ def measure_in_turns(files: Path, records: Path, params: Path, *, rounds: int, s
 
 def train_tutorial(files: Path, params: Path, *, minutes: float) -> list[Point]:
     """Train (a) to the target or for so many minutes."""
-    options = (f"--params={params.resolve()}", f"--minutes={minutes}", f"--target={TARGET}")
-    return [Point(*point) for point in figures_of("benchmarks.tutorial_way", files, *options)["curve"]]
+    options = (f"--params={params.resolve()}", f"--curve={CURVE}", f"--minutes={minutes}", f"--target={TARGET}")
+    run_module("benchmarks.tutorial_way", files, *options)
+    return read_points(CURVE)
 
 
 def train_project(folder: Path) -> list[Point]:
@@ -72,14 +75,16 @@ def main() -> None:
     parser.add_argument("zip_file", type=Path)
     parser.add_argument("--params", type=Path, default=PARAMS, help="parameter file of (b) (default: the project's)")
     parser.add_argument("--minutes-a", type=float, default=60, help="how long (a) may train (default 60)")
+    parser.add_argument("--curve-a", type=Path, help="of a training of (a) that has been")
     parser.add_argument("--history", type=Path, help="of a training of (b) that has been")
     parser.add_argument("--timings", type=Path, help="of the same training")
     parser.add_argument("--rounds", type=int, default=3, help="processes of each (default 3)")
     parser.add_argument("--steps", type=int, default=60, help="training steps a measurement (default 60)")
-    arguments = parser.parse_args()
+    arguments, measured_on = parser.parse_args(), machine()
     if bool(arguments.history) != bool(arguments.timings):
         parser.error("--history and --timings go together")
-    done = [read_curve(arguments.history, arguments.timings)] if arguments.history else []
+    project = read_curve(arguments.history, arguments.timings) if arguments.history else []
+    tutorial = read_points(arguments.curve_a) if arguments.curve_a else []
     with tempfile.TemporaryDirectory() as name:
         folder, params = Path(name), arguments.params
         run_data_stages(arguments.zip_file, folder, params)
@@ -90,8 +95,8 @@ def main() -> None:
         figures = measure_in_turns(
             folder / "files", folder / "train", params, rounds=arguments.rounds, steps=arguments.steps
         )
-        project = done[0] if done else train_project(folder)
-        tutorial = train_tutorial(folder / "files", params, minutes=arguments.minutes_a)
+        project = project or train_project(folder)
+        tutorial = tutorial or train_tutorial(folder / "files", params, minutes=arguments.minutes_a)
     curves = {
         "target_val_accuracy": TARGET,
         "tutorial": summary(TARGET, tutorial),
@@ -100,7 +105,7 @@ def main() -> None:
     }
     network = read_params(params)["model"]["network"]
     write_json(
-        RESULTS / "tutorial.json", {**machine(), "network": network, "faces": faces, **figures, "minutes": curves}
+        RESULTS / "tutorial.json", {**measured_on, "network": network, "faces": faces, **figures, "minutes": curves}
     )
     print((RESULTS / "tutorial.json").read_text())
 

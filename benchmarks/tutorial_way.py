@@ -1,9 +1,9 @@
 """The tutorials' way to train on FER2013: ImageDataGenerator from folders of files, a stacked CNN, Adam.
 
-    python -m benchmarks.tutorial_way FOLDER [--minutes N]    (FOLDER holds train/<label>/ and val/<label>/)
+    python -m benchmarks.tutorial_way FOLDER [--minutes N --curve FILE]    (FOLDER holds train/<label>/ and val/<label>/)
 
-Prints one line of JSON: the same figures as benchmarks/input_lead.py; with --minutes instead, the validation accuracy
-after each epoch until the time is over or the target is reached.
+Prints one line of JSON: the same figures as benchmarks/input_lead.py. With --minutes it trains instead, until the time is
+over or the target is reached, and writes the validation accuracy after each epoch to a CSV.
 
 Source: the widely copied FER2013 notebooks (convolutions 32-64-128-128, 1024 dense units, dropout 0.25 and 0.5, batches
 of 64, Adam at 1e-4). Networks and settings are as they stand there; only TensorFlow's threads are those of params.yaml.
@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.curve import Point
+from benchmarks.curve import Point, write_points
 from benchmarks.input_lead import measure_round
 from benchmarks.processes import PARAMS, medians, read_params
 from emotion.quiet import import_tensorflow
@@ -98,8 +98,11 @@ def measure(folder: Path, *, steps: int, rounds: int) -> dict[str, float]:
     return {**medians(measured), "multiply_adds": multiply_adds(network)}
 
 
-def train(folder: Path, *, minutes: float, target: float) -> list[Point]:
-    """Train until the validation accuracy reaches the target or, at the end of an epoch, the minutes are over."""
+def train(folder: Path, curve: Path, *, minutes: float, target: float) -> None:
+    """Train until the validation accuracy reaches the target or, at the end of an epoch, the minutes are over.
+
+    The curve so far is in the file `curve` after each epoch.
+    """
     import keras
 
     batches, val = make_generators(folder)
@@ -111,13 +114,13 @@ def train(folder: Path, *, minutes: float, target: float) -> list[Point]:
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             points.append(Point((time.monotonic() - self.began) / 60, logs["val_accuracy"]))
+            write_points(points, curve)
             print(f"epoch {epoch + 1}: {points[-1]}", file=sys.stderr, flush=True)
             self.model.stop_training = points[-1].minutes >= minutes or points[-1].val_accuracy >= target
 
     make_network(batches.num_classes).fit(
         batches, validation_data=val, epochs=MANY_EPOCHS, verbose=0, callbacks=[Clock()]
     )
-    return points
 
 
 def main() -> None:
@@ -128,6 +131,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60, help="training steps a round (default 60)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds, of which the median counts (default 3)")
     parser.add_argument("--minutes", type=float, default=0, help="train for so long instead")
+    parser.add_argument("--curve", type=Path, default=Path("curve.csv"), help="written while training")
     parser.add_argument("--target", type=float, default=1, help="validation accuracy at which to stop")
     arguments = parser.parse_args()
     threads = read_params(arguments.params)["train"]
@@ -136,8 +140,7 @@ def main() -> None:
     tf.config.threading.set_inter_op_parallelism_threads(threads["inter_op_threads"])
     tf.keras.utils.set_random_seed(0)
     if arguments.minutes:
-        points = train(arguments.folder, minutes=arguments.minutes, target=arguments.target)
-        print(json.dumps({"curve": points}))
+        train(arguments.folder, arguments.curve, minutes=arguments.minutes, target=arguments.target)
     else:
         print(json.dumps(measure(arguments.folder, steps=arguments.steps, rounds=arguments.rounds)))
 
