@@ -1,70 +1,133 @@
 """Images a second of the augmented input alone, of training on it, and of training on one constant batch.
 
-    python benchmarks/input_lead.py RECORDS    (a folder of TFRecords)
+    python -m benchmarks.input_lead RECORDS [--params FILE]    (a folder of TFRecords)
 
-Prints one line of JSON. All three in one process, with the parameters of params.yaml.
+Prints one line of JSON: medians over rounds in one process, so that noise meets all three alike.
 """
 
+import argparse
+import importlib
 import json
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from ruamel.yaml import YAML
-
+from benchmarks.processes import PARAMS, medians, read_params, significant
 from emotion.recipe import Recipe
 from emotion.runtime import pin
 
-STEPS = 60
+INPUT_LEAD = 20  # times as many steps of the input alone, which is faster, or it would be over too soon to be timed
+
+
+class Training:
+    """A training as the train stage does it, cut into steps; make one after `pin`.
+
+    Attributes:
+        network: what builds it.
+        label_count: outputs.
+        shape: of a picture.
+        recipe: the `train` section.
+        batches: augmented batches, without end.
+        constant: the first of them, over and over.
+        about: how many images, the MB of their pixels, and the multiply-adds of one.
+    """
+
+    def __init__(self, records: Path, params: dict[str, Any]) -> None:
+        import tensorflow as tf
+
+        from emotion.augment import Augmentation
+        from emotion.batches import training_batches
+        from emotion.network_summary import cost
+        from emotion.records import load_records
+
+        name = params["model"]["network"]
+        self.recipe = Recipe.model_validate(params["train"])
+        self.network = importlib.import_module(f"emotion.networks.{name}").Network.model_validate(params["model"][name])
+        faces = load_records(records)
+        self.shape, self.label_count = faces.images.shape[1:], len(faces.about.labels)
+        self.about = {
+            "images": len(faces.images),
+            "pixels_mb": significant(faces.images.nbytes / 2**20),
+            "multiply_adds": cost(self.network, self.shape, self.label_count).multiply_adds,
+        }
+        self.batches = training_batches(
+            faces,
+            label_count=self.label_count,
+            batch_size=self.recipe.batch_size,
+            first_epoch=0,
+            epochs=1_000_000,
+            seed=0,
+            augment=Augmentation.model_validate(params["augment"]),
+        )
+        self.constant = tf.data.Dataset.from_tensors(next(iter(self.batches))).cache().repeat()
+
+    def fitting(self, steps: int) -> Callable[[Any], None]:
+        """Build and compile the network under the global precision: returns what trains it for so many steps."""
+        import keras
+
+        from emotion import training
+
+        model = training.build_model(self.network, self.shape, self.label_count, for_training=True)
+        recipe = self.recipe
+        model.compile(
+            training.make_optimizer(recipe, steps),
+            keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
+            metrics=["accuracy"],
+            jit_compile=False,
+        )
+        keeper = training.KeepWeights(keep=recipe.keep, averaged=recipe.ema_decay > 0, ema_decay=recipe.ema_decay)
+
+        def fit(data: Any) -> None:
+            model.fit(data, steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0, callbacks=[keeper])
+
+        return fit
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """Wall-clock seconds of a call."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def take(reader: Any, steps: int) -> None:
+    """Read so many batches and drop them; a reader of files begins again where it ends."""
+    for _ in range(steps):
+        next(reader)
+
+
+def measure_round(
+    fit: Callable[[Any], None], batches: Any, constant: Any, *, batch_size: int, steps: int, input_steps: int
+) -> dict[str, float]:
+    """One round of all three; `fit` trains for `steps` steps on batches or on the constant batch."""
+    reader, images = iter(batches), steps * batch_size
+    next(reader)
+    rates = {
+        "input_images_per_second": input_steps * batch_size / seconds_of(lambda: take(reader, input_steps)),
+        "training_images_per_second": images / seconds_of(lambda: fit(batches)),
+        "training_on_a_constant_batch_images_per_second": images / seconds_of(lambda: fit(constant)),
+    }
+    read, trained, trained_on_constant = rates.values()
+    return {**rates, "input_lead": read / trained, "input_share_of_a_step": trained_on_constant / trained - 1}
 
 
 def main() -> None:
     """Measure and print."""
-    params = YAML(typ="safe").load(Path("params.yaml"))
-    recipe = Recipe.model_validate(params["train"])
-    pin(recipe, seed=0)
-    import tensorflow as tf
-
-    from emotion import training
-    from emotion.augment import Augmentation
-    from emotion.batches import training_batches
-    from emotion.networks.vgg import Network
-    from emotion.records import load_records
-
-    faces = load_records(Path(sys.argv[1]))
-    labels = len(faces.about.labels)
-    batches = training_batches(
-        *(faces,),
-        label_count=labels,
-        batch_size=recipe.batch_size,
-        first_epoch=0,
-        epochs=1000,
-        seed=0,
-        augment=Augmentation.model_validate(params["augment"]),
-    )
-    network = Network.model_validate(params["model"]["vgg"])
-    model = training.build_model(network, faces.images.shape[1:], labels, for_training=True)
-    model.compile(training.make_optimizer(recipe, STEPS), "categorical_crossentropy", jit_compile=False)
-    constant = tf.data.Dataset.from_tensors(next(iter(batches))).cache().repeat()
-
-    def rate(work: object) -> float:
-        began = time.perf_counter()
-        work()  # type: ignore[operator]
-        return round(STEPS * recipe.batch_size / (time.perf_counter() - began), 1)
-
-    def fit(data: tf.data.Dataset) -> None:
-        model.fit(data, steps_per_epoch=STEPS, epochs=1, shuffle=False, verbose=0)
-
-    fit(constant)  # traces the step
-    reader = iter(batches.skip(STEPS))
-    next(reader)
-    figures = {
-        "input_images_per_second": rate(lambda: [next(reader) for _ in range(STEPS)]),
-        "training_images_per_second": rate(lambda: fit(batches)),
-        "training_on_a_constant_batch_images_per_second": rate(lambda: fit(constant)),
-    }
-    figures["input_lead"] = round(figures["input_images_per_second"] / figures["training_images_per_second"], 2)
-    print(json.dumps(figures))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("records", type=Path)
+    parser.add_argument("--params", type=Path, default=PARAMS, help="parameter file (default: the project's)")
+    parser.add_argument("--steps", type=int, default=60, help="training steps a round (default 60)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds, of which the median counts (default 3)")
+    arguments = parser.parse_args()
+    params = read_params(arguments.params)
+    pin(Recipe.model_validate(params["train"]), seed=0)
+    training = Training(arguments.records, params)
+    steps, fit = arguments.steps, training.fitting(arguments.steps)
+    fit(training.constant)  # traces the step
+    sizes = {"batch_size": training.recipe.batch_size, "steps": steps, "input_steps": INPUT_LEAD * steps}
+    rounds = [measure_round(fit, training.batches, training.constant, **sizes) for _ in range(arguments.rounds)]
+    print(json.dumps({**medians(rounds), **training.about}))
 
 
 if __name__ == "__main__":

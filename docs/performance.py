@@ -1,0 +1,58 @@
+"""Write docs/performance.md from the numbers that the benchmarks left in benchmarks/results.
+
+python -m docs.performance
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from emotion.page import percent, render_text
+
+_DOCS = Path(__file__).parent
+_RESULTS = _DOCS.parent / "benchmarks" / "results"
+
+
+def performance_text(results: Path) -> str:
+    """The page that these results make."""
+    names = ("tutorial", "profile", "growth", "pipeline")
+    context = {name: json.loads((results / f"{name}.json").read_text()) for name in names}
+    helpers = {"whole": whole, "reached": reached, "fewer": fewer, "times": times}
+    return render_text(_DOCS / "templates" / "performance.md.j2", {**context, **helpers})
+
+
+def whole(value: float) -> str:
+    """A number without decimals, with separators; small ones keep three digits."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def times(ratio: float | None) -> str:
+    """How many times, or a dash where there is nothing to compare."""
+    return "–" if ratio is None else f"{whole(ratio)}×"
+
+
+def reached(summary: dict[str, Any]) -> str:
+    """When a training reached the target, or how far it got."""
+    if summary["minutes_to_target"] is not None:
+        return f"{summary['minutes_to_target']:.1f}"
+    return f"never: {percent(summary['best_val_accuracy'])} at best in {summary['minutes']:.1f}"
+
+
+def fewer(comparison: dict[str, Any]) -> str:
+    """How many times fewer minutes to the target."""
+    bound = "at least " if comparison["to_target_is_a_lower_bound"] and comparison["to_target"] is not None else ""
+    return bound + times(comparison["to_target"])
+
+
+def main() -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser(prog="python -m docs.performance", description=main.__doc__)
+    parser.add_argument("--results", type=Path, default=_RESULTS, help="folder of the benchmarks' JSON")
+    parser.add_argument("--docs", type=Path, default=_DOCS, help="folder for performance.md")
+    arguments = parser.parse_args()
+    (arguments.docs / "performance.md").write_text(performance_text(arguments.results))
+
+
+if __name__ == "__main__":
+    main()
