@@ -33,4 +33,24 @@ def test_the_diff_begins_at_the_committed_run() -> None:
 def test_the_shipped_model_scores_what_is_said() -> None:
     score = json.loads((ROOT / "emotion/published/score.json").read_text())
     assert score["scored"] == 7178
-    assert f"trained for six epochs on FER2013: {percent(score['accuracy'])} % of its test set" in README
+    assert f"in float16: {percent(score['accuracy'])} % of FER2013's test set" in README
+
+
+def test_the_published_results_are_those_of_the_published_run() -> None:
+    folder = ROOT / "results/fer2013/metrics"
+    scores = json.loads((folder / "evaluate.json").read_text())
+    parts = " | ".join(f"{percent(scores['subsets'][part]['accuracy'])} %" for part in ("public", "private", "unseen"))
+    intervals, images = scores["intervals"], json.loads((folder / "split.json").read_text())["images"]
+    assert f"**{percent(scores['accuracy'])} %** | {span(intervals['accuracy'])} | {parts} |" in README
+    assert f"| one view | {percent(scores['single_view']['accuracy'])} % |" in README
+    assert f"Macro-F1 {percent(scores['macro_f1'])} % ({span(intervals['macro_f1'])})" in README
+    assert f"calibration error {scores['calibration']['after']['ece']:.3f}." in README
+    assert f"{images['val']['total']:,} validation faces" in README
+    assert f"{scores['images'] - scores['subsets']['unseen']['images']:,} of the test faces" in README
+    parameters = json.loads((folder / "train/0.json").read_text())["parameters"]
+    assert f"one network of {parameters:,} weights" in README
+
+
+def test_the_network_that_others_ship_scores_what_is_said() -> None:
+    score = json.loads((ROOT / "benchmarks/results/mini_xception.json").read_text())
+    assert f"--no-detect`: {percent(score['accuracy'])} % (`benchmarks/results/mini_xception.json`)" in README
