@@ -89,3 +89,26 @@ def test_the_proof_notices_another_augmentation_or_number_of_threads(pin: str, t
     changed = {"augmentation": {"augment.shift": 0.11}, "threads": {"train.intra_op_threads": 1}}[pin]
     other = train(tmp_path / "other", records, overrides={**overrides, **changed})
     assert other["metrics/history/0.csv"] != expected["metrics/history/0.csv"]
+
+
+WITHOUT_SEED = """
+import inspect
+source = inspect.getsource(module)
+without = source.replace("    keras.utils.set_random_seed(seed)\\n", "")
+assert without != source
+exec(without, module.__dict__)
+"""
+
+
+@pytest.mark.slow
+def test_the_proof_notices_a_global_seed_that_is_not_set(tmp_path: Path, records: Path) -> None:
+    """Initialisers and dropout follow the global seed alone: without it, each run starts elsewhere."""
+    overrides = {"train.precision": "float32", "train.epochs": 1}
+    expected = train(tmp_path / "pinned", records, overrides=overrides)
+    unseeded = tmp_path / "unseeded"
+    unseeded.mkdir()
+    tiny.write_params(unseeded, overrides)
+    done = tiny.run_train(unseeded, records, **tiny.mutation(unseeded, "emotion.runtime", WITHOUT_SEED))
+    assert done.returncode == 0, done.stderr
+    assert "mutated" in done.stdout
+    assert tiny.outputs(unseeded)["metrics/history/0.csv"] != expected["metrics/history/0.csv"]

@@ -1,6 +1,5 @@
 """A training killed at any moment and run again gives the bytes of one that was never killed."""
 
-import os
 import random
 import shutil
 import signal
@@ -172,52 +171,28 @@ def test_the_proof_notices_a_state_that_is_not_restored(
     """Switch off one part of the restore: the bytes must then differ, or the tests above prove nothing."""
     tiny.write_params(tmp_path, PLATEAU)
     kill_at_epoch_line(tmp_path, records, 3)
-    (tmp_path / "sitecustomize.py").write_text(MUTATIONS[mutation])
-    mutated = tiny.run_train(tmp_path, records, PYTHONPATH=f"{tmp_path}{os.pathsep}{tiny.ROOT}")
+    mutated = tiny.run_train(tmp_path, records, **tiny.mutation(tmp_path, *MUTATIONS[mutation]))
     assert mutated.returncode == 0, mutated.stderr
     assert "mutated" in mutated.stdout
     assert tiny.outputs(tmp_path) != uninterrupted_plateau
 
 
-HOOK = """
-import importlib.abc, importlib.machinery, sys
-class Hook(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path, target=None):
-        if name != "{module}":
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
-        execute = spec.loader.exec_module
-        def changed(module):
-            execute(module)
-            print("mutated")
-{change}
-        spec.loader.exec_module = changed
-        return spec
-import importlib.util
-sys.meta_path.insert(0, Hook())
-"""
 MUTATIONS = {
-    "shuffle": HOOK.format(
-        module="emotion.batches",
-        change="""
-            original = module.training_batches
-            module.training_batches = lambda faces, **k: original(
-                faces, **{**k, "first_epoch": 0, "epochs": k["epochs"]}
-            )
+    "shuffle": (
+        "emotion.batches",
+        """
+original = module.training_batches
+module.training_batches = lambda faces, **k: original(faces, **{**k, "first_epoch": 0, "epochs": k["epochs"]})
 """,
     ),
-    "watchers": HOOK.format(
-        module="emotion.training",
-        change="            module.Session.on_train_begin = lambda self, logs=None: None\n",
-    ),
-    "optimizer": HOOK.format(
-        module="emotion.training",
-        change="""
-            original = module._variables
-            module._variables = lambda model: {
-                name: variable for name, variable in original(model).items() if not name.startswith("optimizer/")
-            }
+    "watchers": ("emotion.training", "module.Session.on_train_begin = lambda self, logs=None: None"),
+    "optimizer": (
+        "emotion.training",
+        """
+original = module._variables
+module._variables = lambda model: {
+    name: variable for name, variable in original(model).items() if not name.startswith("optimizer/")
+}
 """,
     ),
 }
