@@ -110,6 +110,7 @@ exec(without, module.__dict__)
 PIN_LINES = {
     "seed": "keras.utils.set_random_seed(seed)",
     "threads": "tf.config.threading.set_intra_op_parallelism_threads(pins.intra_op_threads)",
+    "determinism": "tf.config.experimental.enable_op_determinism()",
 }
 
 

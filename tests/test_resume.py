@@ -10,6 +10,7 @@ from typing import IO
 
 import pytest
 
+from emotion.training_state import state_key
 from tests import tiny
 
 PLATEAU = {
@@ -144,6 +145,29 @@ def test_other_parameters_never_resume(tmp_path: Path, records: Path, uninterrup
     tiny.write_params(tmp_path, {"train.learning_rate": 0.01})
     kill_at_epoch_line(tmp_path, records, 3)
     assert train_once(tmp_path, records) == uninterrupted
+
+
+def test_other_inputs_packages_or_code_have_another_key(tmp_path: Path) -> None:
+    folder, code = tmp_path / "train", tmp_path / "code.py"
+    folder.mkdir()
+
+    def key(version: str = "3.0") -> str:
+        return state_key({"keras": version}, [folder], [code])
+
+    (folder / "00000.tfrecord").write_bytes(b"faces")
+    code.write_text("1")
+    keys = [key(), key("3.1")]
+    code.write_text("2")
+    keys.append(key())
+    (folder / "00000.tfrecord").write_bytes(b"other")
+    keys.append(key())
+    (folder / "00000.tfrecord").rename(folder / "00001.tfrecord")
+    keys.append(key())
+    assert len(set(keys)) == len(keys)
+    code.write_text("1")
+    (folder / "00001.tfrecord").rename(folder / "00000.tfrecord")
+    (folder / "00000.tfrecord").write_bytes(b"faces")
+    assert key() == keys[0]
 
 
 def test_a_damaged_state_is_set_aside_and_training_starts_over(
