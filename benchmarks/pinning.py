@@ -10,17 +10,23 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ruamel.yaml import YAML
 
-from benchmarks.input_lead import images_per_second, trainer
 from emotion.recipe import Recipe
 from emotion.runtime import pin
 from stages._stage import write_json
+
+if TYPE_CHECKING:  # both import TensorFlow, which pin() must come before
+    import tensorflow as tf
+
+    from emotion.records import Faces
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "pinning.json"
@@ -37,6 +43,42 @@ RATIOS = {
     "default_to_unpinned": ("default", "default_unpinned"),
     "portable_to_float32": ("float32_portable", "float32"),
 }
+
+
+def trainer(
+    faces: "Faces", params: Mapping[str, Any], recipe: Recipe
+) -> tuple["tf.data.Dataset", Callable[["tf.data.Dataset", int], object]]:
+    """The augmented batches of the faces, and what trains the default network on batches for so many steps."""
+    from emotion import training
+    from emotion.augment import Augmentation
+    from emotion.batches import training_batches
+    from emotion.networks.vgg import Network
+
+    labels = len(faces.about.labels)
+    batches = training_batches(
+        faces,
+        label_count=labels,
+        batch_size=recipe.batch_size,
+        first_epoch=0,
+        epochs=1000,
+        seed=0,
+        augment=Augmentation.model_validate(params["augment"]),
+    )
+    network = Network.model_validate(params["model"]["vgg"])
+    model = training.build_model(network, faces.images.shape[1:], labels, for_training=True)
+    model.compile(training.make_optimizer(recipe, STEPS), "categorical_crossentropy", jit_compile=False)
+
+    def fit(data: "tf.data.Dataset", steps: int) -> object:
+        return model.fit(data, steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0)
+
+    return batches, fit
+
+
+def images_per_second(images: int, work: Callable[[], object]) -> float:
+    """How many of its images the work gets done in a second."""
+    began = time.perf_counter()
+    work()
+    return round(images / (time.perf_counter() - began), 1)
 
 
 def training_rate(variant: str) -> float:
