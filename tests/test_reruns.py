@@ -5,13 +5,16 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests import tiny
 from tests.kaggle_stand_in import StandIn
@@ -23,6 +26,10 @@ EVERYTHING = {
 FROM_SPLIT = EVERYTHING - {"download"}
 FROM_PREPROCESS = FROM_SPLIT - {"split"}
 FROM_TRAIN = {"train@0", "evaluate", "report"}
+
+
+def stages_run(output: str) -> set[str]:
+    return set(re.findall(r"^Running stage '(.+)':$", output, re.MULTILINE))
 
 
 class Project:
@@ -47,18 +54,19 @@ class Project:
         self.commit("the tiny run")
 
     def run(self, *command: str, **changes: str) -> str:
-        # Not the outer PYTHONPATH: stages must come from this copy.
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        env = {**os.environ, "PATH": path, "PYTHONPATH": str(self.root), "DVC_NO_ANALYTICS": "1", **changes}
+        env = self.environment(**changes)
         done = subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         return done.stdout
 
+    def environment(self, **changes: str) -> dict[str, str]:
+        # Not the outer PYTHONPATH: stages must come from this copy.
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return {**os.environ, "PATH": path, "PYTHONPATH": str(self.root), "DVC_NO_ANALYTICS": "1", **changes}
+
     def repro(self, *arguments: str, **changes: str) -> set[str]:
         """Run the pipeline; returns the stages that ran (not those restored from the run cache)."""
-        return set(
-            re.findall(r"^Running stage '(.+)':$", self.run("dvc", "repro", *arguments, **changes), re.MULTILINE)
-        )
+        return stages_run(self.run("dvc", "repro", *arguments, **changes))
 
     def commit(self, message: str) -> None:
         self.run("git", "add", "--all")
@@ -169,6 +177,26 @@ def test_experiments_run_queued_and_apart_and_diff(project: Project) -> None:
     project.back()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_an_experiment_run_apart_gives_the_bytes_of_dvc_repro(project: Project, tmp_path: Path) -> None:
+    """From the commit without results, in a clone, whose cache is empty: `--temp` runs in yet another folder."""
+    clone = tmp_path / "clone"
+    project.run("git", "clone", "--quiet", str(project.root), str(clone))
+    here, project.root = project.root, clone
+    try:
+        project.run("git", "reset", "--quiet", "--hard", "HEAD~1")
+        assert not (clone / "dvc.lock").exists()
+        output = project.run("dvc", "exp", "run", "--temp", "--name", "apart")
+        assert stages_run(output) == EVERYTHING
+        assert not (clone / "models").exists()
+        project.run("dvc", "exp", "branch", "apart", "apart")
+        # dvc.lock has the digest of every output; metrics and plots are in Git themselves.
+        assert project.run("git", "diff", "origin/main", "apart") == ""
+    finally:
+        project.root = here
+
+
 @pytest.mark.timeout(900)
 def test_a_pulled_clone_has_nothing_to_run(project: Project, tmp_path: Path) -> None:
     remote, clone = tmp_path / "remote", tmp_path / "clone"
@@ -184,6 +212,56 @@ def test_a_pulled_clone_has_nothing_to_run(project: Project, tmp_path: Path) -> 
         assert project.run("git", "status", "--porcelain") == ""
     finally:
         project.root = here
+
+
+def wait_for(condition: Callable[[], bool], *, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_killed_dvc_leaves_its_child_training_which_the_next_names_and_later_goes_on_from(project: Project) -> None:
+    state = project.root / ".cache/train/0"
+    shutil.rmtree(state)
+    project.set_params(train__epochs=30)
+
+    def epochs_done() -> int:
+        timings = state / "timings.csv"
+        return timings.read_text().count("\n") if timings.exists() else 0
+
+    with (project.root / ".cache/printed").open("w") as printed:  # not a pipe: the child outlives its reader
+        command = [sys.executable, "-m", "dvc", "repro", "train"]
+        dvc = subprocess.Popen(command, cwd=project.root, env=project.environment(), stdout=printed, stderr=printed)
+        wait_for(lambda: epochs_done() >= 1)
+        dvc.kill()
+        dvc.wait()
+    child = int((state / "pid").read_text())
+    try:
+        seen = epochs_done()
+        wait_for(lambda: epochs_done() > seen)
+        os.kill(child, signal.SIGSTOP)  # so that it is there still when the next one comes, however slow that is
+        with pytest.raises(AssertionError) as refused:
+            project.repro("train")
+        named = f"train: process {child} is training this member already"
+        assert str(refused.value).count(named) == 1
+        assert "Traceback" not in str(refused.value)
+        assert child != dvc.pid
+        assert f"`kill {child}`" in str(refused.value)
+        os.kill(child, signal.SIGTERM)  # what the message says to do
+    finally:
+        os.kill(child, signal.SIGCONT)
+    with FileLock(state / "lock", timeout=60):  # until the child is gone
+        assert epochs_done() < 30
+    resumed = project.run("dvc", "repro", "train")
+    assert re.search(r"going on after epoch [1-9]", resumed)
+    interrupted = tiny.outputs(project.root)
+    shutil.rmtree(state)
+    assert "going on" not in project.run("dvc", "repro", "--force", "--single-item", "train@0")
+    assert tiny.outputs(project.root) == interrupted
+    project.back()
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """A training killed at any moment and run again gives the bytes of one that was never killed."""
 
-import os
 import random
 import shutil
 import signal
@@ -11,6 +10,7 @@ from typing import IO
 
 import pytest
 
+from emotion.training_state import state_key
 from tests import tiny
 
 PLATEAU = {
@@ -147,6 +147,29 @@ def test_other_parameters_never_resume(tmp_path: Path, records: Path, uninterrup
     assert train_once(tmp_path, records) == uninterrupted
 
 
+def test_other_inputs_packages_or_code_have_another_key(tmp_path: Path) -> None:
+    folder, code = tmp_path / "train", tmp_path / "code.py"
+    folder.mkdir()
+
+    def key(version: str = "3.0") -> str:
+        return state_key({"keras": version}, [folder], [code])
+
+    (folder / "00000.tfrecord").write_bytes(b"faces")
+    code.write_text("1")
+    keys = [key(), key("3.1")]
+    code.write_text("2")
+    keys.append(key())
+    (folder / "00000.tfrecord").write_bytes(b"other")
+    keys.append(key())
+    (folder / "00000.tfrecord").rename(folder / "00001.tfrecord")
+    keys.append(key())
+    assert len(set(keys)) == len(keys)
+    code.write_text("1")
+    (folder / "00001.tfrecord").rename(folder / "00000.tfrecord")
+    (folder / "00000.tfrecord").write_bytes(b"faces")
+    assert key() == keys[0]
+
+
 def test_a_damaged_state_is_set_aside_and_training_starts_over(
     tmp_path: Path, records: Path, uninterrupted: dict[str, bytes]
 ) -> None:
@@ -172,52 +195,28 @@ def test_the_proof_notices_a_state_that_is_not_restored(
     """Switch off one part of the restore: the bytes must then differ, or the tests above prove nothing."""
     tiny.write_params(tmp_path, PLATEAU)
     kill_at_epoch_line(tmp_path, records, 3)
-    (tmp_path / "sitecustomize.py").write_text(MUTATIONS[mutation])
-    mutated = tiny.run_train(tmp_path, records, PYTHONPATH=f"{tmp_path}{os.pathsep}{tiny.ROOT}")
+    mutated = tiny.run_train(tmp_path, records, **tiny.mutation(tmp_path, *MUTATIONS[mutation]))
     assert mutated.returncode == 0, mutated.stderr
     assert "mutated" in mutated.stdout
     assert tiny.outputs(tmp_path) != uninterrupted_plateau
 
 
-HOOK = """
-import importlib.abc, importlib.machinery, sys
-class Hook(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path, target=None):
-        if name != "{module}":
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
-        execute = spec.loader.exec_module
-        def changed(module):
-            execute(module)
-            print("mutated")
-{change}
-        spec.loader.exec_module = changed
-        return spec
-import importlib.util
-sys.meta_path.insert(0, Hook())
-"""
 MUTATIONS = {
-    "shuffle": HOOK.format(
-        module="emotion.batches",
-        change="""
-            original = module.training_batches
-            module.training_batches = lambda faces, **k: original(
-                faces, **{**k, "first_epoch": 0, "epochs": k["epochs"]}
-            )
+    "shuffle": (
+        "emotion.batches",
+        """
+original = module.training_batches
+module.training_batches = lambda faces, **k: original(faces, **{**k, "first_epoch": 0, "epochs": k["epochs"]})
 """,
     ),
-    "watchers": HOOK.format(
-        module="emotion.training",
-        change="            module.Session.on_train_begin = lambda self, logs=None: None\n",
-    ),
-    "optimizer": HOOK.format(
-        module="emotion.training",
-        change="""
-            original = module._variables
-            module._variables = lambda model: {
-                name: variable for name, variable in original(model).items() if not name.startswith("optimizer/")
-            }
+    "watchers": ("emotion.training", "module.Session.on_train_begin = lambda self, logs=None: None"),
+    "optimizer": (
+        "emotion.training",
+        """
+original = module._variables
+module._variables = lambda model: {
+    name: variable for name, variable in original(model).items() if not name.startswith("optimizer/")
+}
 """,
     ),
 }

@@ -72,6 +72,34 @@ def outputs(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in OUTPUTS}
 
 
+_HOOK = """
+import importlib.abc, importlib.util, sys
+class Hook(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name != {module!r}:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        execute = spec.loader.exec_module
+        def changed(module):
+            execute(module)
+            exec({change!r}, {{"module": module}})
+            print("mutated")
+        spec.loader.exec_module = changed
+        return spec
+sys.meta_path.insert(0, Hook())
+"""
+
+
+def mutation(folder: Path, module: str, change: str) -> dict[str, str]:
+    """Have `change`, a program that finds it as `module`, run after a module's import; returns the environment for it.
+
+    The process says "mutated" when it has done so. The files stay as they are, and with them the key of a saved state.
+    """
+    (folder / "sitecustomize.py").write_text(_HOOK.format(module=module, change=change))
+    return {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
+
+
 def make_records(folder: Path, **overrides: Any) -> Path:
     """Make tiny records by the real stages, in a folder: returns the folder that holds train/ and val/."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,52 @@
+"""docs/reproducibility.md: its figures are the measured ones, and each of its commands runs something."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from emotion import runtime
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs/reproducibility.md").read_text()
+COMMANDS = sorted(set(re.findall(r"`pytest ([^`]+)`", PAGE)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", COMMANDS)
+def test_a_command_of_the_page_selects_tests(arguments: str) -> None:
+    command = [sys.executable, "-m", "pytest", "--collect-only", "--quiet", *shlex.split(arguments)]
+    collected = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert collected.returncode == 0, collected.stdout  # 5 when nothing is selected
+
+
+def test_every_promise_names_its_command_or_that_there_is_none() -> None:
+    rows = [line for line in PAGE.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 6
+    for row in rows:
+        checked_by = row.strip("|").rpartition("|")[2]
+        assert re.search(r"`(pytest|make) |nothing", checked_by), row
+    for target in re.findall(r"`make ([^`]+)`", PAGE):
+        assert f"\n{target}:" in (ROOT / "Makefile").read_text()
+
+
+def test_the_page_names_every_variable_that_portable_sets() -> None:
+    for name, value in runtime._PORTABLE.items():
+        assert f"`{name}={value}`" in PAGE
+
+
+def test_the_costs_are_the_measured_ones() -> None:
+    measured = json.loads((ROOT / "benchmarks/results/pinning.json").read_text())
+    page = " ".join(PAGE.split())
+    rates, ratios = measured["images_per_second"], measured["ratio"]
+    pinned, portable = ratios["default_to_unpinned"], ratios["portable_to_float32"]
+    assert f"On {measured['cores']} cores" in page
+    assert f"its load was {measured['load_before']} before" in page
+    assert f"trains {rates['default']:.0f} images/s, unpinned {rates['default_unpinned']:.0f}" in page
+    assert f"**{pinned['median']:.2f}** ({pinned['lowest']:.2f}–{pinned['highest']:.2f}" in page
+    assert f"trains {rates['float32']:.0f} images/s in float32, portable {rates['float32_portable']:.0f}" in page
+    assert f"**{portable['median']:.2f}** ({portable['lowest']:.2f}–{portable['highest']:.2f}" in page
