@@ -81,7 +81,7 @@ def minutes(repository: Path, lock: Mapping[str, Any]) -> float | None:
     }
     seconds = [_seconds(repository / ".cache/train" / member, md5) for member, md5 in models.items()]
     known = [value for value in seconds if value is not None]
-    return round(sum(known) / 60, 1) if len(known) == len(seconds) else None
+    return round(sum(known) / 60, 1) if known and len(known) == len(seconds) else None
 
 
 def _seconds(log: Path, model_md5: str) -> float | None:

@@ -50,12 +50,15 @@ class StateFile:
         owner = self.path.with_name("pid")
         try:
             with FileLock(self.path.with_name("lock"), timeout=0):
-                owner.write_text(str(os.getpid()))
+                temporary = owner.with_name("pid.part")
+                temporary.write_text(str(os.getpid()))
+                temporary.replace(owner)
                 yield
         except Timeout:
+            process = owner.read_text() if owner.exists() else "(its number comes in a moment)"
             raise UserError(
-                f"process {owner.read_text()} is training this member already (a killed `dvc` leaves its child "
-                f"running); wait for it, or stop it with `kill {owner.read_text()}`, then run `dvc repro` again"
+                f"process {process} is training this member already (a killed `dvc` leaves its child "
+                f"running); wait for it, or stop it with `kill {process}`, then run `dvc repro` again"
             ) from None
 
     def save(self, state: TrainingState) -> None:
