@@ -1,6 +1,7 @@
 """What several test modules share."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ from emotion.archive import Dataset, write_archive
 from emotion.sources.local import Source
 from tests import evaluated
 from tests.pictures import numbered, write_zip
+
+# A shell's background job, as CI may be one, ignores Ctrl-C, and so would the programs that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

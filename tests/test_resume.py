@@ -114,7 +114,6 @@ def test_interrupted_training_says_what_is_kept_and_how_to_go_on(tmp_path: Path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job ignores it
     )
     for line in lines(process):
         if line.startswith("epoch   3/"):
