@@ -38,6 +38,7 @@ class Training:
 
         from emotion.augment import Augmentation
         from emotion.batches import training_batches
+        from emotion.distillation import one_hot
         from emotion.network_summary import cost
         from emotion.records import load_records
 
@@ -53,7 +54,7 @@ class Training:
         }
         self.batches = training_batches(
             faces,
-            label_count=self.label_count,
+            targets=one_hot(faces.label_indexes, self.label_count),
             batch_size=self.recipe.batch_size,
             first_epoch=0,
             epochs=1_000_000,
