@@ -69,6 +69,14 @@ def test_only_the_students_epochs_depend_on_the_teachers_weight(
     assert all(one != another for one, another in zip(histories[0][3:], histories[1][3:], strict=True))
 
 
+def test_the_teacher_is_what_a_training_of_its_epochs_alone_would_be(
+    tmp_path: Path, records: Path, uninterrupted: dict[str, bytes]
+) -> None:
+    alone = trained(tmp_path, records, **{"train.epochs": 2, "train.self_distillation.teacher_epochs": 0})
+    history = alone["metrics/history/0.csv"].decode().splitlines()
+    assert history == uninterrupted["metrics/history/0.csv"].decode().splitlines()[:3]
+
+
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [

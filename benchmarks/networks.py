@@ -1,0 +1,72 @@
+"""Every network by the same pipeline: validation accuracy at equal epochs on drawn faces, and one epoch of FER2013.
+
+    python -m benchmarks.networks [fer2013.zip] [--epochs 10] [--networks vgg resnet ...]
+
+Adds to benchmarks/results/networks.json; each network has its parameters from params.yaml, but `transfer` starts from random
+weights, as ImageNet's are not to be had offline. `train` is that of params.yaml; seconds are those of the whole process.
+"""
+
+import argparse
+import csv
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from benchmarks.pipeline import run_data_stages
+from benchmarks.processes import PARAMS, RESULTS, ROOT, machine, read_params, run_stage
+from stages._stage import write_json
+
+NETWORKS = ("stacked_cnn", "vgg", "resnet", "mini_xception", "transfer")
+FROM_RANDOM = {"weights": "none", "frozen_epochs": 0, "unfreeze": "all", "finetune_learning_rate": 0.03}
+
+
+def train(network: str, records: Path, *, epochs: int) -> dict[str, Any]:
+    """Train one network on train/ and val/ of a folder: its validation accuracy and the process' seconds."""
+    params = read_params(PARAMS)
+    params["model"]["network"] = network
+    params["model"]["transfer"].update(FROM_RANDOM)
+    params["train"].update(epochs=epochs, warmup_epochs=min(params["train"]["warmup_epochs"], epochs / 2))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        YAML(typ="safe").dump(params, folder / "params.yaml")
+        outputs = {"state": "state", "model": "0.keras", "history": "history.csv", "report": "train.json"}
+        inputs = {split: records / split for split in ("train", "val")}
+        cost = run_stage("train", folder, member=0, **inputs, **outputs)
+        report = json.loads((folder / "train.json").read_text())
+        last = list(csv.DictReader((folder / "history.csv").read_text().splitlines()))[-1]
+    return {
+        "epochs": epochs,
+        "val_accuracy": report["val"]["accuracy"],
+        "train_loss": float(last["loss"]),
+        "parameters": report["parameters"],
+        "seconds": cost.seconds,
+    }
+
+
+def main() -> None:
+    """Train, write after each network, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("zip_file", type=Path, nargs="?", help="FER2013; without it drawn faces only")
+    parser.add_argument("--epochs", type=int, default=10, help="on drawn faces (default 10)")
+    parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS)
+    arguments = parser.parse_args()
+    table = RESULTS / "networks.json"
+    results = json.loads(table.read_text()) if table.exists() else {"drawn": {}, "fer2013": {}}
+    results.update(machine())
+    with tempfile.TemporaryDirectory() as name:
+        places = [("drawn", ROOT / "data/tfrecords", arguments.epochs)]
+        if arguments.zip_file:
+            run_data_stages(arguments.zip_file, Path(name))
+            places.append(("fer2013", Path(name), 1))
+        for network in arguments.networks:
+            for data, records, epochs in places:
+                results[data][network] = train(network, records, epochs=epochs)
+                print(data, network, results[data][network], flush=True)
+                write_json(table, results)
+
+
+if __name__ == "__main__":
+    main()
