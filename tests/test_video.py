@@ -4,7 +4,9 @@ import csv
 import signal
 import subprocess
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
 
@@ -94,6 +96,38 @@ def test_a_missing_camera_is_one_line(capfd, tmp_path):
     assert cli.main(["video", "87", "--csv", str(tmp_path / "o.csv")]) == 2
     err = capfd.readouterr().err
     assert "camera 87 cannot be opened" in err and err.count("\n") == 1
+
+
+class MotionJpeg(BaseHTTPRequestHandler):
+    """What a network camera serves: one JPEG after another."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        for step in range(24):
+            jpeg = cv2.imencode(".jpg", canvas_with([(20 + 2 * step, 40, 120)]))[1].tobytes()
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+            self.wfile.write(head.encode() + jpeg + b"\r\n")
+        self.wfile.write(b"--frame--\r\n")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_network_cameras_stream_is_followed_to_its_end(tmp_path, capsys):
+    table, output = tmp_path / "out.csv", tmp_path / "out.mp4"
+    with ThreadingHTTPServer(("127.0.0.1", 0), MotionJpeg) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/camera"
+        try:
+            assert cli.main(["video", address, "--csv", str(table), "--output", str(output)]) == 0
+        finally:
+            server.shutdown()
+    frames = [int(row["frame"]) for row in rows_of(table)]
+    assert frames == list(range(len(frames))) and len(frames) >= 23  # the reader may spend one on finding the format
+    assert {row["face"] for row in rows_of(table)} == {"1"}
+    assert len(read_video(output)) == len(frames)
 
 
 def test_ctrl_c_leaves_whole_files(tmp_path):
