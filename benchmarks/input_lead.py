@@ -38,7 +38,6 @@ class Training:
 
         from emotion.augment import Augmentation
         from emotion.batches import training_batches
-        from emotion.distillation import one_hot
         from emotion.network_summary import cost
         from emotion.records import load_records
 
@@ -54,7 +53,7 @@ class Training:
         }
         self.batches = training_batches(
             faces,
-            targets=one_hot(faces.label_indexes, self.label_count),
+            label_count=self.label_count,
             batch_size=self.recipe.batch_size,
             first_epoch=0,
             epochs=1_000_000,

@@ -52,13 +52,12 @@ def trainer(
     from emotion import training
     from emotion.augment import Augmentation
     from emotion.batches import training_batches
-    from emotion.distillation import one_hot
     from emotion.networks.vgg import Network
 
     labels = len(faces.about.labels)
     batches = training_batches(
         faces,
-        targets=one_hot(faces.label_indexes, labels),
+        label_count=labels,
         batch_size=recipe.batch_size,
         first_epoch=0,
         epochs=1000,

@@ -132,7 +132,12 @@ def page(results: Path) -> str:
     tried = pd.read_csv(results / "experiments.csv").sort_values("val_accuracy", ascending=False, kind="stable")
     tried["error"] = (tried.val_accuracy * (1 - tried.val_accuracy) / tried.val_images) ** 0.5
     scored = pd.read_csv(results / "scored.csv")
-    return render_text(_TEMPLATE, {"tried": tried.to_dict("records"), "scored": scored.to_dict("records")})
+    context = {
+        "tried": tried.to_dict("records"),
+        "accuracy": dict(zip(tried.experiment, tried.val_accuracy, strict=True)),
+        "scored": scored.to_dict("records"),
+    }
+    return render_text(_TEMPLATE, context)
 
 
 def main() -> None:

@@ -20,19 +20,18 @@ def steps_per_epoch(images: int, batch_size: int) -> int:
 
 
 def training_batches(
-    faces: Faces, *, targets: np.ndarray, batch_size: int, first_epoch: int, epochs: int, seed: int, augment: Augment
+    faces: Faces, *, label_count: int, batch_size: int, first_epoch: int, epochs: int, seed: int, augment: Augment
 ) -> tf.data.Dataset:
     """Batches of epochs first_epoch ... epochs-1, one after another, each epoch in its own order.
 
     Args:
         faces: images uint8 [n, size, size, channels].
-        targets: float32 [n, labels], the probability of each label: one-hot, or softened.
         augment: (uint8 [batch, size, size, channels], int64 [2]) -> float32, same shape.
 
-    Yields: (float32 [batch, size, size, channels] 0-255, float32 [batch, labels]).
+    Yields: (float32 [batch, size, size, channels] 0-255, float32 [batch, label_count] one-hot).
     """
     count, steps = len(faces.images), steps_per_epoch(len(faces.images), batch_size)
-    images, labels = _in_memory(faces.images, targets)
+    images, labels = _in_memory(faces)
 
     def epoch_order(epoch: tf.Tensor) -> tf.data.Dataset:
         order = tf.random.experimental.stateless_shuffle(tf.range(count), seed=tf.stack([seed, epoch]))
@@ -42,7 +41,7 @@ def training_batches(
     def batch(step: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         # Steps count up over all epochs; the offset keeps their seeds apart from the permutations'.
         pictures = augment(tf.gather(images, rows), tf.stack([seed + 1_000_003, step]))
-        return pictures, tf.gather(labels, rows)
+        return pictures, tf.one_hot(tf.gather(labels, rows), label_count)
 
     order = tf.data.Dataset.range(first_epoch, epochs).flat_map(epoch_order)
     return _tuned(order.map(batch, num_parallel_calls=2, deterministic=True))
@@ -53,7 +52,7 @@ def evaluation_batches(faces: Faces, *, label_count: int, batch_size: int) -> tf
 
     Yields: (float32 [batch, size, size, channels] 0-255, float32 [batch, label_count] one-hot); the last is smaller.
     """
-    images, labels = _in_memory(faces.images, faces.label_indexes)
+    images, labels = _in_memory(faces)
 
     def batch(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return tf.cast(tf.gather(images, rows), tf.float32), tf.one_hot(tf.gather(labels, rows), label_count)
@@ -68,9 +67,9 @@ def class_weights(label_indexes: np.ndarray, label_count: int) -> dict[int, floa
     return {label: float(len(label_indexes) / (label_count * max(count, 1))) for label, count in enumerate(counts)}
 
 
-def _in_memory(*arrays: np.ndarray) -> list[tf.Tensor]:
+def _in_memory(faces: Faces) -> tuple[tf.Tensor, tf.Tensor]:
     with tf.device("CPU:0"):
-        return [tf.constant(array) for array in arrays]
+        return tf.constant(faces.images), tf.constant(faces.label_indexes)
 
 
 def _tuned(batches: tf.data.Dataset) -> tf.data.Dataset:

@@ -23,17 +23,6 @@ class Init(Params):
         return self
 
 
-class SelfDistillation(Params):
-    """Parameters of `train.self_distillation`: the network first teaches itself, then learns from softened labels too.
-
-    Source: Furlanello et al. 2018, Born-Again Neural Networks (https://arxiv.org/abs/1805.04770); here the student goes on
-    from the teacher's weights, with a schedule of its own.
-    """
-
-    teacher_epochs: int = Field(ge=0)  # of `train.epochs`, the first, on the given labels; 0 = off
-    teacher_weight: float = Field(ge=0, le=1)  # of the teacher's probabilities in the student's labels
-
-
 class Recipe(Params):
     """Parameters of `train`."""
 
@@ -55,7 +44,6 @@ class Recipe(Params):
     weight_decay: float = Field(ge=0)  # Keras' decoupled decay, kernels only
     label_smoothing: float = Field(ge=0, lt=1)
     ema_decay: float = Field(ge=0, lt=1)  # per step; 0 = off
-    self_distillation: SelfDistillation
     class_weights: Literal["none", "balanced"]
     keep: Literal["best", "last"]  # by validation accuracy
     early_stopping_patience: int = Field(ge=0)  # epochs without a better validation loss; 0 = off
@@ -66,18 +54,6 @@ class Recipe(Params):
             raise ValueError("warmup_epochs goes with schedule: cosine; set it to 0")
         if self.schedule == "cosine" and self.warmup_epochs >= self.epochs:
             raise ValueError(f"warmup_epochs ({self.warmup_epochs}) must be less than epochs ({self.epochs})")
-        teacher_epochs = self.self_distillation.teacher_epochs
-        if teacher_epochs >= self.epochs:
-            raise ValueError(
-                f"self_distillation.teacher_epochs ({teacher_epochs}) must be less than epochs ({self.epochs})"
-            )
-        if teacher_epochs and self.warmup_epochs >= min(teacher_epochs, self.epochs - teacher_epochs):
-            raise ValueError(
-                f"warmup_epochs ({self.warmup_epochs}) must be less than self_distillation.teacher_epochs "
-                f"({teacher_epochs}) and than the epochs after them"
-            )
-        if teacher_epochs and self.devices > 1:
-            raise ValueError("self_distillation needs devices: 1; set its teacher_epochs to 0")
         if self.batch_size % self.devices:
             raise ValueError(f"batch_size ({self.batch_size}) must be a multiple of devices ({self.devices})")
         if self.portable and self.precision != "float32":

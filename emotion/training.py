@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,7 +17,6 @@ from tqdm import tqdm
 
 from emotion.batch_norm import FusedBatchNormalization, SynchronizedBatchNormalization
 from emotion.batches import Augment, class_weights, evaluation_batches, steps_per_epoch, training_batches
-from emotion.distillation import one_hot, softened, teacher_probabilities
 from emotion.errors import UserError
 from emotion.processes import first_says, process_count, process_index, share
 from emotion.recipe import Recipe
@@ -45,13 +44,11 @@ class Phase:
         epochs: how many, >= 1.
         learning_rate: the peak of its schedule.
         frozen: names of the layers that do not learn; a frozen batch-norm layer keeps its statistics as well.
-        is_student: whether the weights kept so far soften the labels.
     """
 
     epochs: int
     learning_rate: float
     frozen: frozenset[str] = frozenset()
-    is_student: bool = False
 
 
 @runtime_checkable
@@ -171,8 +168,6 @@ def train_network(
     phases = [Phase(recipe.epochs, recipe.learning_rate)]
     if isinstance(network, FineTuned):
         phases = network.phases(model, recipe)
-    phases = _with_student(phases, recipe)
-    targets = one_hot(train.label_indexes, label_count)
     if not session.history:
         if isinstance(network, FineTuned):
             network.load_pretrained(model)
@@ -187,12 +182,9 @@ def train_network(
             _compile(model, phase, recipe, steps)
         watchers = _watchers(recipe, is_last=last_epoch == recipe.epochs)
         first_epoch = session.enter(model, begins, watchers)
-        if phase.is_student:
-            session.ask_teacher(network, train.images, label_count)
-            targets = softened(targets, session.teacher, teacher_weight=recipe.self_distillation.teacher_weight)
         batches = training_batches(
             train,
-            targets=targets,
+            label_count=label_count,
             batch_size=min(recipe.batch_size, len(train.images)),
             first_epoch=first_epoch,
             epochs=last_epoch,
@@ -386,7 +378,6 @@ class Session(keras.callbacks.Callback):
         super().__init__()
         self.history: list[dict[str, float]] = []
         self.stopped = False
-        self.teacher = np.empty((0, 0), np.float32)  # its probabilities, once there are any: [n, labels]
         self._file, self._history_path = state_file, history_path
         self._keeper = keeper
         self._watchers: list[keras.callbacks.Callback] = []
@@ -412,7 +403,6 @@ class Session(keras.callbacks.Callback):
         self._keeper.kept = _numbered(state.arrays, "kept")
         self._keeper.kept_epoch = state.facts["kept_epoch"]
         self._keeper.best_accuracy = state.facts["best_accuracy"]
-        self.teacher = state.arrays.get("teacher", self.teacher)
         self.history, self.stopped = state.facts["history"], state.facts["stopped"]
         self._write_history()
         if not self.stopped:
@@ -437,14 +427,6 @@ class Session(keras.callbacks.Callback):
         self._keeper.statistics = _numbered(state.arrays, "statistics") if goes_on else []
         self._watcher_facts = state.facts["watchers"] if goes_on else []
         return len(self.history)
-
-    def ask_teacher(self, network: Network, images: np.ndarray, label_count: int) -> None:
-        """Make the kept weights the teacher, unless there is one already."""
-        if len(self.teacher):
-            return
-        model = build_model(network, images.shape[1:], label_count, for_training=False)
-        model.set_weights(self.kept_weights)
-        self.teacher = teacher_probabilities(lambda view: predict_logits(model, view), images)
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Give the other callbacks back what their own `on_train_begin` has just reset."""
@@ -475,8 +457,6 @@ class Session(keras.callbacks.Callback):
         arrays = {name: np.asarray(variable) for name, variable in _variables(self.model).items()}
         for kind, values in (("statistics", self._keeper.statistics), ("kept", self._keeper.kept)):
             arrays.update({f"{kind}/{number:04d}": value for number, value in enumerate(values)})
-        if len(self.teacher):
-            arrays["teacher"] = self.teacher
         facts = {
             "history": self.history,
             "stopped": bool(self.model.stop_training),
@@ -512,22 +492,6 @@ def _check_validation(recipe: Recipe, val: Faces) -> None:
             f"there is no validation image (split.val_fraction: 0), but {', '.join(needs)} of train needs some; "
             "set train.keep: last, another schedule and train.early_stopping_patience: 0, or hold some images out"
         )
-
-
-def _with_student(phases: list[Phase], recipe: Recipe) -> list[Phase]:
-    """Cut the last phase in two where there is self-distillation: the teacher's epochs, then the student's."""
-    teacher_epochs = recipe.self_distillation.teacher_epochs
-    if not teacher_epochs:
-        return phases
-    *before, last = phases
-    for_teacher = teacher_epochs - sum(phase.epochs for phase in before)
-    if not 0 < for_teacher < last.epochs:
-        raise UserError(
-            f"train.self_distillation.teacher_epochs is {teacher_epochs}, which does not lie within the network's last "
-            f"phase, epochs {recipe.epochs - last.epochs + 1} to {recipe.epochs}; change it, or set it to 0"
-        )
-    student = replace(last, epochs=last.epochs - for_teacher, is_student=True)
-    return [*before, replace(last, epochs=for_teacher), student]
 
 
 def _devices_scope(recipe: Recipe) -> Callable[[], AbstractContextManager[Any]]:

@@ -3,7 +3,6 @@ import pytest
 import tensorflow as tf
 
 from emotion.batches import class_weights, evaluation_batches, steps_per_epoch, training_batches
-from emotion.distillation import one_hot
 from emotion.records import Faces, RecordsAbout
 
 
@@ -22,7 +21,7 @@ def epochs(first: int, last: int, *, count: int = 50, seed: int = 0, augment: ob
     """The numbers of the faces, batch by batch."""
     batches = training_batches(
         *(numbered_faces(count),),
-        targets=one_hot(np.arange(count) % 3, 3),
+        label_count=3,
         batch_size=8,
         first_epoch=first,
         epochs=last,
@@ -54,15 +53,9 @@ def test_the_augmentation_of_a_step_depends_on_its_epoch_alone() -> None:
     assert [batch[0] for batch in epochs(1, 2, augment=stamped)] == list(range(6, 12))
 
 
-def test_targets_belong_to_their_faces() -> None:
+def test_labels_are_one_hot_and_belong_to_their_faces() -> None:
     batches = training_batches(
-        numbered_faces(30),
-        targets=one_hot(np.arange(30) % 3, 3),
-        batch_size=10,
-        first_epoch=0,
-        epochs=1,
-        seed=0,
-        augment=unchanged,
+        numbered_faces(30), label_count=3, batch_size=10, first_epoch=0, epochs=1, seed=0, augment=unchanged
     )
     for images, labels in batches:
         np.testing.assert_array_equal(labels.numpy().argmax(axis=1), images.numpy()[:, 0, 0, 0] % 3)

@@ -28,7 +28,6 @@ RECIPE: dict[str, Any] = {
     "weight_decay": 0.005,
     "label_smoothing": 0.1,
     "ema_decay": 0.9,
-    "self_distillation": {"teacher_epochs": 0, "teacher_weight": 0.7},
     "class_weights": "none",
     "keep": "last",
     "early_stopping_patience": 0,
