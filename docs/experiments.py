@@ -135,6 +135,7 @@ def page(results: Path) -> str:
     context = {
         "tried": tried.to_dict("records"),
         "accuracy": dict(zip(tried.experiment, tried.val_accuracy, strict=True)),
+        "distilled_end": pd.read_csv(results / "short/self-distilled-history.csv").val_accuracy.iloc[-1],
         "scored": scored.to_dict("records"),
     }
     return render_text(_TEMPLATE, context)

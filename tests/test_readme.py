@@ -1,5 +1,6 @@
 """The README's numbers are those of the files that the pipeline and the command wrote."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -54,3 +55,11 @@ def test_the_published_results_are_those_of_the_published_run() -> None:
 def test_the_network_that_others_ship_scores_what_is_said() -> None:
     score = json.loads((ROOT / "benchmarks/results/mini_xception.json").read_text())
     assert f"--no-detect`: {percent(score['accuracy'])} % (`benchmarks/results/mini_xception.json`)" in README
+
+
+def test_the_short_recipe_takes_and_scores_what_is_said() -> None:
+    scores = json.loads((ROOT / "results/short/metrics/evaluate.json").read_text())
+    rows = {row["experiment"]: row for row in csv.DictReader((ROOT / "results/experiments.csv").open())}
+    ten, one = percent(scores["accuracy"]), percent(scores["single_view"]["accuracy"])
+    minutes = rows["short"]["minutes"]
+    assert f"{minutes} minutes on two busy cores: {ten} % in ten views, {one} % in one (`results/short/`)" in README
