@@ -64,6 +64,9 @@ def training_tflop(params: Mapping[str, Any], *, images: int, epochs: int) -> fl
     """Floating-point operations of a training in 10^12: two for each multiply-add, forward once and backward twice."""
     import importlib
 
+    from emotion.quiet import import_tensorflow
+
+    import_tensorflow()
     from emotion.network_summary import cost
 
     name, size, channels = params["model"]["network"], params["preprocess"]["size_px"], params["preprocess"]["channels"]
