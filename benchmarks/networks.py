@@ -1,6 +1,6 @@
 """Every network by the same pipeline: validation accuracy at equal epochs on drawn faces, and one epoch of FER2013.
 
-    python -m benchmarks.networks [fer2013.zip] [--epochs 10] [--networks vgg resnet ...]
+    python -m benchmarks.networks [fer2013.zip] [--epochs 20] [--networks vgg resnet ...]
 
 Adds to benchmarks/results/networks.json; each network has its parameters from params.yaml, but `transfer` starts from random
 weights, as ImageNet's are not to be had offline. `train` is that of params.yaml; seconds are those of the whole process.
@@ -50,7 +50,7 @@ def main() -> None:
     """Train, write after each network, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("zip_file", type=Path, nargs="?", help="FER2013; without it drawn faces only")
-    parser.add_argument("--epochs", type=int, default=10, help="on drawn faces (default 10)")
+    parser.add_argument("--epochs", type=int, default=20, help="on drawn faces (default 20)")
     parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS)
     arguments = parser.parse_args()
     table = RESULTS / "networks.json"
