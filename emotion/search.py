@@ -181,8 +181,12 @@ def draw(study: Any, path: Path) -> None:
     axes[0, 0].set(xlabel="trial", ylabel="validation accuracy")
     axes[0, 0].legend()
     for axis, key in zip(axes[0, 1:], keys, strict=True):
-        axis.plot([trial.params.get(key) for trial in trials], scores, "o")
-        axis.set(xlabel=key, xscale="log" if _is_log(trials, key) else "linear")
+        values = [trial.params.get(key) for trial in trials]
+        is_number = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+        axis.plot(values if is_number else [str(value) for value in values], scores, "o")
+        axis.set(xlabel=key)
+        if _is_log(trials, key):
+            axis.set_xscale("log")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110, metadata={"Software": None})
     plt.close(figure)
