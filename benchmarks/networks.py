@@ -16,7 +16,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from benchmarks.pipeline import run_data_stages
-from benchmarks.processes import PARAMS, RESULTS, ROOT, machine, read_params, run_stage
+from benchmarks.processes import PARAMS, RESULTS, ROOT, machine, read_params, run_train
 from stages._stage import write_json
 
 NETWORKS = ("stacked_cnn", "vgg", "resnet", "mini_xception", "transfer")
@@ -32,9 +32,7 @@ def train(network: str, records: Path, *, epochs: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         YAML(typ="safe").dump(params, folder / "params.yaml")
-        outputs = {"state": "state", "model": "0.keras", "history": "history.csv", "report": "train.json"}
-        inputs = {split: records / split for split in ("train", "val")}
-        cost = run_stage("train", folder, member=0, **inputs, **outputs)
+        cost = run_train(folder, records)
         report = json.loads((folder / "train.json").read_text())
         last = list(csv.DictReader((folder / "history.csv").read_text().splitlines()))[-1]
     return {

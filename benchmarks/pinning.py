@@ -8,17 +8,15 @@ over the turns, and the ratios medians of each turn's own. Run it on an idle mac
 
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from ruamel.yaml import YAML
 
+from benchmarks.processes import PARAMS, RESULTS, read_params, run_module
 from emotion.recipe import Recipe
 from emotion.runtime import pin
 from stages._stage import write_json
@@ -28,8 +26,7 @@ if TYPE_CHECKING:  # both import TensorFlow, which pin() must come before
 
     from emotion.records import Faces
 
-ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "benchmarks" / "results" / "pinning.json"
+TABLE = RESULTS / "pinning.json"
 TURNS = 3
 WARM_UP_STEPS, STEPS = 5, 30
 # What changes in `train` of params.yaml. Unpinned: TensorFlow's own threads, no op determinism, no seed.
@@ -83,7 +80,7 @@ def images_per_second(images: int, work: Callable[[], object]) -> float:
 
 def training_rate(variant: str) -> float:
     """Images a second of this process, which is pinned (or not) for the variant; the pictures are noise."""
-    params = YAML(typ="safe").load(ROOT / "params.yaml")
+    params = read_params(PARAMS)
     recipe = Recipe.model_validate(params["train"] | VARIANTS[variant])
     if variant == "default_unpinned":
         os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3")
@@ -105,9 +102,7 @@ def training_rate(variant: str) -> float:
 
 def measured_apart(variant: str) -> float:
     """The same, in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.pinning", variant]
-    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
-    return float(json.loads(done.stdout.splitlines()[-1]))
+    return float(json.loads(run_module("benchmarks.pinning", variant).output.splitlines()[-1]))
 
 
 def summary(turns: list[dict[str, float]]) -> dict[str, Any]:
@@ -133,8 +128,8 @@ def main() -> None:
         order = list(VARIANTS) if number % 2 == 0 else list(reversed(VARIANTS))
         turns.append({variant: measured_apart(variant) for variant in order})
         print(turns[-1], flush=True)
-    write_json(RESULTS, {**conditions, **summary(turns)})
-    print(RESULTS.read_text())
+    write_json(TABLE, {**conditions, **summary(turns)})
+    print(TABLE.read_text())
 
 
 if __name__ == "__main__":

@@ -59,6 +59,16 @@ def run_stage(name: str, folder: Path, **paths: object) -> Cost:
     return run_module(f"stages.{name}", *(f"--{option}={path}" for option, path in paths.items()), folder=folder).cost
 
 
+def run_train(folder: Path, records: Path | None = None) -> Cost:
+    """Run the train stage in `folder`, on train/ and val/ of `records` (the folder itself without it).
+
+    Leaves state/, 0.keras, history.csv and train.json in the folder.
+    """
+    inputs = {split: (records or Path()) / split for split in ("train", "val")}
+    outputs = {"state": "state", "model": "0.keras", "history": "history.csv", "report": "train.json"}
+    return run_stage("train", folder, member=0, **inputs, **outputs)
+
+
 def figures_of(module: str, *arguments: object) -> dict[str, Any]:
     """The numbers that a benchmark prints as JSON on its last line, and the `peak_memory_mb` of its process."""
     finished = run_module(module, *arguments)

@@ -14,7 +14,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from benchmarks.pipeline import run_data_stages
-from benchmarks.processes import PARAMS, RESULTS, figures_of, machine, read_params, run_stage, significant
+from benchmarks.processes import PARAMS, RESULTS, figures_of, machine, read_params, run_train, significant
 from stages._stage import write_json
 
 # Each is what the work of its name in benchmarks/step_parts.py takes beyond the one before it; they add up to a step.
@@ -65,8 +65,7 @@ def one_epoch(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
     """Cost of the train stage for one epoch on the records in `folder`, validation and saving included."""
     only_one = {"epochs": 1, "warmup_epochs": 0.0}
     YAML(typ="safe").dump({**params, "train": {**params["train"], **only_one}}, folder / "params.yaml")
-    outputs = {"state": "state", "model": "0.keras", "history": "history.csv", "report": "train.json"}
-    cost = run_stage("train", folder, member=0, train="train", val="val", **outputs)
+    cost = run_train(folder)
     with (folder / "state" / "timings.csv").open() as file:
         seconds = float(next(csv.reader(file))[2])
     return {"epoch_seconds": seconds, "process_seconds": cost.seconds, "peak_memory_mb": cost.peak_memory_mb}

@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.curve import Point, compare, read_curve, read_points, summary
 from benchmarks.pipeline import run_data_stages
-from benchmarks.processes import PARAMS, RESULTS, figures_of, machine, medians, read_params, run_module, run_stage
+from benchmarks.processes import PARAMS, RESULTS, figures_of, machine, medians, read_params, run_module, run_train
 from emotion.archive import read_faces
 from stages._stage import write_json
 
@@ -64,8 +64,7 @@ def train_tutorial(files: Path, params: Path, *, minutes: float) -> list[Point]:
 
 def train_project(folder: Path) -> list[Point]:
     """Train (b) by the train stage, in the folder where the data stages ran."""
-    outputs = {"state": "state", "model": "0.keras", "history": "history.csv", "report": "train.json"}
-    run_stage("train", folder, member=0, train="train", val="val", **outputs)
+    run_train(folder)
     return read_curve(folder / "history.csv", folder / "state" / "timings.csv")
 
 

@@ -138,10 +138,18 @@ def page(results: Path) -> str:
     context = {
         "tried": tried.to_dict("records"),
         "accuracy": dict(zip(tried.experiment, tried.val_accuracy, strict=True)),
+        "late": late_epochs(results / "fer2013/metrics/history/0.csv", first=35),
         "distilled_end": pd.read_csv(results / "short/self-distilled-history.csv").val_accuracy.iloc[-1],
         "scored": scored.to_dict("records"),
     }
     return render_text(_TEMPLATE, context)
+
+
+def late_epochs(history: Path, *, first: int) -> dict[str, float]:
+    """How the accuracies go from one epoch to the end: training from and to, validation lowest and highest."""
+    rows = pd.read_csv(history).query("epoch >= @first")
+    train, val = rows.accuracy, rows.val_accuracy
+    return {"train_from": train.iloc[0], "train_to": train.iloc[-1], "val_lowest": val.min(), "val_highest": val.max()}
 
 
 def main() -> None:
