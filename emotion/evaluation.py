@@ -24,6 +24,7 @@ class Results:
         uncalibrated: the same with no temperature anywhere.
         single_view: the average of the members over the unchanged faces alone.
         members: each member as if it stood alone, over all views, by name.
+        members_single_view: the same over the unchanged faces alone.
         temperature: of `final`; None where there was nothing to fit it on.
     """
 
@@ -31,6 +32,7 @@ class Results:
     uncalibrated: Predictions
     single_view: Predictions
     members: dict[str, Predictions]
+    members_single_view: dict[str, Predictions]
     temperature: float | None
 
 
@@ -55,14 +57,18 @@ def average_all(
     def averaged(members: slice, ways: slice) -> Average:
         return average(test[members, ways], val[members, ways], val_labels, own[members])
 
-    everything = slice(None)
+    def alone(ways: slice) -> dict[str, Predictions]:
+        each = {name: averaged(slice(at, at + 1), ways) for at, name in enumerate(temperatures)}
+        return {name: faces.with_probabilities(one.probabilities) for name, one in each.items()}
+
+    everything, first = slice(None), slice(1)
     final = averaged(everything, everything)
-    alone = {name: averaged(slice(at, at + 1), everything) for at, name in enumerate(temperatures)}
     return Results(
         faces.with_probabilities(final.probabilities),
         faces.with_probabilities(final.uncalibrated),
-        faces.with_probabilities(averaged(everything, slice(1)).probabilities),
-        {name: faces.with_probabilities(each.probabilities) for name, each in alone.items()},
+        faces.with_probabilities(averaged(everything, first).probabilities),
+        alone(everything),
+        alone(first),
         final.temperature,
     )
 
@@ -71,6 +77,7 @@ def variants_table(results: Results) -> str:
     """CSV text of what stands beside the final predictions, so that every figure can be computed again."""
     variants = {"uncalibrated": results.uncalibrated, "single_view": results.single_view}
     variants |= {f"member_{name}": each for name, each in results.members.items()}
+    variants |= {f"member_{name}_single_view": each for name, each in results.members_single_view.items()}
     rows = (
         [variant, path, *map(short, row)]
         for variant, each in variants.items()
@@ -92,8 +99,11 @@ def evaluation_report(results: Results, robustness: Robustness, *, seed: int) ->
             for name, rows in inside.items()
         },
         "per_label": scores.per_label(labels, final, results.final.label_names),
-        "single_view": scores.brief(labels, results.single_view.probabilities),
-        "members": member_spread(results),
+        "single_view": {
+            **scores.brief(labels, results.single_view.probabilities),
+            "members": member_report(results.single_view, results.members_single_view),
+        },
+        "members": {"count": len(results.members), **member_report(results.final, results.members)},
         "calibration": calibration_report(results),
         **(
             {"robustness": {kind: float(np.mean(list(by.values()))) for kind, by in robustness.items()}}
@@ -144,16 +154,17 @@ def calibration_report(results: Results) -> dict[str, Any]:
     return report if results.temperature is None else {**report, "temperature": results.temperature}
 
 
-def member_spread(results: Results) -> dict[str, Any]:
-    """Mean and, from two members on, standard deviation of the members' own figures."""
-    labels = results.final.label_indexes
-    each = [scores.brief(labels, member.probabilities) for member in results.members.values()]
-    report: dict[str, Any] = {"count": len(each)}
-    for score in each[0]:
+def member_report(together: Predictions, members: Mapping[str, Predictions]) -> dict[str, dict[str, float]]:
+    """For each figure the members' mean; from two on also their standard deviation and what averaging them gains."""
+    labels = together.label_indexes
+    whole = scores.brief(labels, together.probabilities)
+    each = [scores.brief(labels, member.probabilities) for member in members.values()]
+    report = {}
+    for score, value in whole.items():
         values = [figures[score] for figures in each]
         report[score] = {"mean": float(np.mean(values))}
         if len(values) > 1:
-            report[score]["std"] = float(np.std(values, ddof=1))
+            report[score] |= {"std": float(np.std(values, ddof=1)), "gain": value - float(np.mean(values))}
     return report
 
 

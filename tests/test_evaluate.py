@@ -85,18 +85,31 @@ def test_subsets_are_what_scikit_learn_says_of_their_rows(project: Path, out: st
 def test_what_stands_beside_the_headline_is_recomputed_from_the_variants(project: Path, out: str) -> None:
     found, report, variants = predictions_of(project / out), report_of(project / out), variants_of(project / out)
     true = found.label_indexes
-    assert report["single_view"] == pytest.approx(sklearn_brief(true, variants["single_view"]), abs=2e-6)
-    members = [sklearn_brief(true, each) for name, each in variants.items() if name.startswith("member_")]
-    assert report["members"]["count"] == len(members) == {"one": 1, "many": 2}[out]
-    for score in members[0]:
-        values = [each[score] for each in members]
-        expected = {"mean": np.mean(values)} | ({"std": np.std(values, ddof=1)} if out == "many" else {})
-        assert report["members"][score] == pytest.approx(expected, abs=2e-6)
+    single, brief = report["single_view"], sklearn_brief(true, variants["single_view"])
+    assert {score: single[score] for score in brief} == pytest.approx(brief, abs=2e-6)
     for when, probabilities in (("before", variants["uncalibrated"]), ("after", found.probabilities)):
         truth = np.eye(3)[true]
         assert report["calibration"][when]["log_loss"] == pytest.approx(metrics.log_loss(true, probabilities), abs=2e-6)
         brier = ((probabilities - truth) ** 2).sum(axis=1).mean()
         assert report["calibration"][when]["brier"] == pytest.approx(brier, abs=2e-6)
+
+
+@pytest.mark.parametrize("out", ["one", "many"])
+@pytest.mark.parametrize(("suffix", "section"), [("", "members"), ("_single_view", "single_view")])
+def test_members_and_what_their_average_gains_are_recomputed_from_the_variants(
+    project: Path, out: str, suffix: str, section: str
+) -> None:
+    found, report, variants = predictions_of(project / out), report_of(project / out), variants_of(project / out)
+    true, names = found.label_indexes, {"one": ("0",), "many": ("0", "1")}[out]
+    assert report["members"]["count"] == len(names)
+    each = [sklearn_brief(true, variants[f"member_{name}{suffix}"]) for name in names]
+    whole = sklearn_brief(true, variants["single_view"] if suffix else found.probabilities)
+    told = report[section]["members"] if suffix else report[section]
+    for score in whole:
+        values = [one[score] for one in each]
+        mean = np.mean(values)
+        more = {"std": np.std(values, ddof=1), "gain": whole[score] - mean} if len(values) > 1 else {}
+        assert told[score] == pytest.approx({"mean": mean} | more, abs=2e-6)
 
 
 def test_one_view_of_one_member_is_the_model_file_itself(project: Path) -> None:
