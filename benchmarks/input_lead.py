@@ -66,17 +66,19 @@ class Training:
         """Build and compile the network under the global precision: returns what trains it for so many steps."""
         import keras
 
-        from emotion import training
+        from emotion.kept_weights import KeepWeights
+        from emotion.network import build_model
+        from emotion.optimizer import make_optimizer
 
-        model = training.build_model(self.network, self.shape, self.label_count, for_training=True)
+        model = build_model(self.network, self.shape, self.label_count, for_training=True)
         recipe = self.recipe
         model.compile(
-            training.make_optimizer(recipe, steps),
+            make_optimizer(recipe, steps),
             keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
             metrics=["accuracy"],
             jit_compile=False,
         )
-        keeper = training.KeepWeights(keep=recipe.keep, averaged=recipe.ema_decay > 0, ema_decay=recipe.ema_decay)
+        keeper = KeepWeights(keep=recipe.keep, averaged=recipe.ema_decay > 0, ema_decay=recipe.ema_decay)
 
         def fit(data: Any) -> None:
             model.fit(data, steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0, callbacks=[keeper])

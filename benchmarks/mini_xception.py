@@ -14,7 +14,7 @@ import keras
 
 from emotion.model_about import ModelAbout
 from emotion.model_file import save_model
-from emotion.training import with_probabilities
+from emotion.network import with_probabilities
 
 LABELS = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]  # the order of its outputs
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.networks [fer2013.zip] [--epochs 20] [--networks vgg resnet ...]
 
-Adds to benchmarks/results/networks.json; each network has its parameters from params.yaml, but `transfer` starts from random
+Adds to benchmarks/results/networks.json and prints the rows of docs/networks.md; each network has its parameters from params.yaml, but `transfer` starts from random
 weights, as ImageNet's are not to be had offline. `train` is that of params.yaml; seconds are those of the whole process.
 """
 
@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 
 from benchmarks.pipeline import run_data_stages
 from benchmarks.processes import PARAMS, RESULTS, ROOT, machine, read_params, run_train
+from emotion.page import percent
 from stages._stage import write_json
 
 NETWORKS = ("stacked_cnn", "vgg", "resnet", "mini_xception", "transfer")
@@ -44,6 +45,18 @@ def train(network: str, records: Path, *, epochs: int) -> dict[str, Any]:
     }
 
 
+def table(results: dict[str, Any]) -> str:
+    """The rows of docs/networks.md: network, validation accuracy and seconds on drawn faces and on FER2013."""
+    rows = []
+    for name in NETWORKS:
+        cells = [
+            f"{percent(found['val_accuracy'])} | {found['seconds']:,.0f}" if found else "– | –"
+            for found in (results["drawn"].get(name), results["fer2013"].get(name))
+        ]
+        rows.append(f"| `{name}` | {' | '.join(cells)} |\n")
+    return "".join(rows)
+
+
 def main() -> None:
     """Train, write after each network, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -51,8 +64,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20, help="on drawn faces (default 20)")
     parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS)
     arguments = parser.parse_args()
-    table = RESULTS / "networks.json"
-    results = json.loads(table.read_text()) if table.exists() else {"drawn": {}, "fer2013": {}}
+    kept = RESULTS / "networks.json"
+    results = json.loads(kept.read_text()) if kept.exists() else {"drawn": {}, "fer2013": {}}
     results.update(machine())
     with tempfile.TemporaryDirectory() as name:
         places = [("drawn", ROOT / "data/tfrecords", arguments.epochs)]
@@ -63,7 +76,8 @@ def main() -> None:
             for data, records, epochs in places:
                 results[data][network] = train(network, records, epochs=epochs)
                 print(data, network, results[data][network], flush=True)
-                write_json(table, results)
+                write_json(kept, results)
+    print(table(results))
 
 
 if __name__ == "__main__":

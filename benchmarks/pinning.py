@@ -46,10 +46,11 @@ def trainer(
     faces: "Faces", params: Mapping[str, Any], recipe: Recipe
 ) -> tuple["tf.data.Dataset", Callable[["tf.data.Dataset", int], object]]:
     """The augmented batches of the faces, and what trains the default network on batches for so many steps."""
-    from emotion import training
     from emotion.augment import Augmentation
     from emotion.batches import training_batches
+    from emotion.network import build_model
     from emotion.networks.vgg import Network
+    from emotion.optimizer import make_optimizer
 
     labels = len(faces.about.labels)
     batches = training_batches(
@@ -62,8 +63,8 @@ def trainer(
         augment=Augmentation.model_validate(params["augment"]),
     )
     network = Network.model_validate(params["model"]["vgg"])
-    model = training.build_model(network, faces.images.shape[1:], labels, for_training=True)
-    model.compile(training.make_optimizer(recipe, STEPS), "categorical_crossentropy", jit_compile=False)
+    model = build_model(network, faces.images.shape[1:], labels, for_training=True)
+    model.compile(make_optimizer(recipe, STEPS), "categorical_crossentropy", jit_compile=False)
 
     def fit(data: "tf.data.Dataset", steps: int) -> object:
         return model.fit(data, steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0)

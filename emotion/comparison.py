@@ -128,7 +128,10 @@ def load_predictions(source: str) -> Predictions:
     Raises UserError when `source` is neither.
     """
     if Path(source).is_file():
-        return read_predictions(Path(source).read_text(encoding="utf-8"))
+        try:
+            return read_predictions(Path(source).read_text(encoding="utf-8"))
+        except UnicodeDecodeError as error:
+            raise UserError(f"{source} is not text in UTF-8 ({error.reason}); name a table of predictions") from None
     import dvc.api
     from dvc.exceptions import DvcException
     from scmrepo.exceptions import SCMError

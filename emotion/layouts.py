@@ -17,8 +17,8 @@ import numpy as np
 
 from emotion.archive import Dataset, DatasetError
 from emotion.labels import FER2013_CODES
+from emotion.picture_paths import SUFFIXES
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 _SPLIT_FOLDERS = {"train": "train", "val": "val", "validation": "val", "test": "test"}
 _CSV_COLUMNS = ("emotion", "pixels", "Usage")
 _CSV_USAGES = {"Training": "train", "PublicTest": "test", "PrivateTest": "test"}
@@ -28,7 +28,7 @@ _LISTED = 10  # files or folders named in an error
 _EXPECTED = (
     "expected train/<label>/<image> with test/<label>/<image> (and optionally val/ or validation/), "
     "or <label>/<image> folders only, or FER2013's CSV (columns emotion, pixels, Usage); "
-    f"images end in {', '.join(sorted(IMAGE_SUFFIXES))}"
+    f"images end in {', '.join(sorted(SUFFIXES))}"
 )
 
 
@@ -158,6 +158,7 @@ def _labelled_images(files: Mapping[str, Any], read: Callable[[Any], bytes], *, 
         lost = f"{len(strays)} of {len(images)} images lie in no label folder, such as {_listed(strays[:3])}"
         raise DatasetError(f"{where}: {lost if strays else 'no image'}; found {_found(files)}; {_EXPECTED}")
     _check_train(keys, where=where)
+    _name_left_out(files, where=where)
     return Dataset(keys, read)
 
 
@@ -167,8 +168,16 @@ def _check_train(keys: Mapping[str, Any], *, where: str) -> None:
         raise DatasetError(f"{where} has images for {' and '.join(sorted(splits))} but none for train; {_EXPECTED}")
 
 
+def _name_left_out(files: Iterable[str], *, where: str) -> None:
+    """Print how many files are no pictures by their names, and of which kinds."""
+    kinds = Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in files if not _is_image(name))
+    if kinds:
+        counted = _listed([f"{count} {kind}" for kind, count in sorted(kinds.items())])
+        print(f"{where}: left out {counted} (pictures end in {', '.join(sorted(SUFFIXES))})")
+
+
 def _is_image(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+    return PurePosixPath(name).suffix.lower() in SUFFIXES
 
 
 def _split_of(folder: str) -> str | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 
+from emotion.errors import UserError
 from emotion.model_about import ABOUT_ENTRY, ModelAbout, format_about, read_about
 
 __all__ = ["ModelAbout", "load_model", "read_about", "save_model"]
@@ -35,7 +36,12 @@ def save_model(model: keras.Model, path: Path, about: ModelAbout) -> None:
 
 def load_model(path: Path) -> tuple[keras.Model, ModelAbout]:
     """Load a model and what travels with it. Raises UserError when the file is no model of this project."""
-    return keras.models.load_model(path, compile=False), read_about(path)
+    about = read_about(path)
+    try:
+        return keras.models.load_model(path, compile=False), about
+    except (OSError, ValueError, TypeError) as error:  # an export that carries the same facts, or a damaged file
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"{path} is not a .keras model made by this pipeline ({reason})") from None
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:

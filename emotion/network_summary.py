@@ -8,9 +8,12 @@ from typing import Any, NamedTuple
 
 import keras
 from keras import layers
+from pydantic import ValidationError
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
-from emotion.training import Network, build_model
+from emotion.errors import UserError
+from emotion.network import Network, build_model
 
 
 class Cost(NamedTuple):
@@ -53,6 +56,21 @@ def _multiply_adds(layer: keras.Layer, inputs: tuple[int, ...], outputs: tuple[i
     return 0
 
 
+def read_networks(params: Path) -> dict[str, Network]:
+    """The networks that a parameter file has a block for, by name, sorted. Raises UserError."""
+    try:
+        model: dict[str, Any] = YAML(typ="safe").load(params)["model"]
+        blocks = {name: block for name, block in sorted(model.items()) if isinstance(block, dict)}
+        modules = {name: importlib.import_module(f"emotion.networks.{name}") for name in blocks}
+        return {name: modules[name].Network.model_validate(block) for name, block in blocks.items()}
+    except FileNotFoundError:
+        raise UserError(
+            f"{params} does not exist; run this in the project's folder, or name a file with --params"
+        ) from None
+    except (YAMLError, KeyError, TypeError, AttributeError, ModuleNotFoundError, ValidationError) as error:
+        raise UserError(f"{params} has no `model` section with networks of this project ({error})") from None
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line: which parameters, and for which pictures."""
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="whose `model` section is used")
@@ -62,12 +80,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print a line for each network that the parameter file has a block for."""
-    blocks: dict[str, Any] = YAML(typ="safe").load(arguments.params)["model"]
+    """Print a line for each network that the parameter file has a block for. Raises UserError for an unusable file."""
+    networks = read_networks(arguments.params)
     shape = (arguments.size_px, arguments.size_px, arguments.channels)
     print(f"{'network':<16}{'parameters':>12}{'multiply-adds':>16}   at {shape}, {arguments.labels} labels")
-    for name in sorted(name for name, block in blocks.items() if isinstance(block, dict)):
-        network = importlib.import_module(f"emotion.networks.{name}").Network.model_validate(blocks[name])
+    for name, network in networks.items():
         parameters, operations = cost(network, shape, arguments.labels)
         print(f"{name:<16}{parameters:>12,}{operations:>16,}")
     return 0

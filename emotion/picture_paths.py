@@ -6,10 +6,10 @@ from pathlib import Path
 
 from emotion.errors import UserError
 
-SUFFIXES = frozenset(
+SUFFIXES = frozenset(  # of the formats that emotion/faces.py decodes
     {
-        ".avif",
         ".bmp",
+        ".dib",
         ".gif",
         ".jfif",
         ".jpe",

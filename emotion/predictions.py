@@ -76,7 +76,10 @@ def read_predictions(content: str) -> Predictions:
         raise UserError("a table of predictions is cut off: a row has not as many fields as the first")
     texts = [[row[column] for row in rows] for column in range(len(COLUMNS))]
     labels = header[len(COLUMNS) :]
-    numbers = np.array([row[len(COLUMNS) :] for row in rows], dtype=np.float64).reshape(len(rows), len(labels))
+    try:
+        numbers = np.array([row[len(COLUMNS) :] for row in rows], dtype=np.float64).reshape(len(rows), len(labels))
+    except ValueError as error:
+        raise UserError(f"a table of predictions has a probability that is no number ({error})") from None
     paths, true, subsets, copies = texts
     return Predictions(paths, true, subsets, copies, labels, numbers)
 

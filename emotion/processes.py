@@ -24,6 +24,15 @@ def process_index() -> int:
     return int(os.environ.get("JAX_PROCESS_ID", "0"))
 
 
+def check_backend(backend: str) -> None:
+    """Raise UserError where several processes were started for a backend that cannot train together."""
+    if process_count() > 1 and backend != "jax":
+        raise UserError(
+            f"JAX_NUM_PROCESSES is {process_count()}, but train.backend is {backend}, which trains in one process; "
+            "set train.backend: jax, or unset JAX_NUM_PROCESSES"
+        )
+
+
 def join(devices: int) -> None:
     """Meet the other processes; `devices` is how many share each batch, in all processes together.
 

@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from emotion.errors import UserError
 
 _POLL_S = 2.0
 _STOP_S = 60.0  # how long a stopped experiment may take to clean up
+_FAILURES = 3  # in a row: then it is not the proposals' fault
 
 
 class Experiment(Protocol):
@@ -57,15 +59,19 @@ def search(
         study: an Optuna study that maximises; trials that a killed run left open are closed first.
         space: parameter's full key -> `{low, high}` with `log` or `step`, or `{choices}`.
         begin: (number of the trial, key -> value) -> the started experiment.
+
+    Raises UserError when several trials in a row fail.
     """
     import optuna
 
+    drawn_from = {key: _distribution(choice) for key, choice in space.items()}
     for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    failures = 0
     deadline = time.monotonic() + 60 * budget.minutes if budget.minutes else float("inf")
     while time.monotonic() < deadline and (budget.trials is None or _finished(study) < budget.trials):
-        trial = study.ask()
-        values = {key: _suggest(trial, key, choice) for key, choice in space.items()}
+        trial = study.ask(drawn_from)
+        values = dict(trial.params)
         experiment = begin(trial.number, values)
         try:
             state, score = follow(trial, experiment)
@@ -77,6 +83,9 @@ def search(
         print(
             f"trial {trial.number}: {state.name.lower()} {'' if score is None else f'{score:.4f}'} {values}", flush=True
         )
+        failures = failures + 1 if state is optuna.trial.TrialState.FAIL else 0
+        if failures == _FAILURES:
+            raise UserError(f"{failures} trials in a row failed; what `dvc` says of them is above")
 
 
 def follow(trial: Any, experiment: Experiment) -> tuple[Any, float | None]:
@@ -119,8 +128,8 @@ class DvcExperiment:
             found = folder / history
             # The folder begins with the last committed history; only what the stage wrote anew counts.
             if found.exists() and (folder / ".cache" / "train" / str(self._member) / "state.npz").exists():
-                with found.open(newline="") as rows:
-                    return [float(row["val_accuracy"]) for row in csv.DictReader(rows)]
+                with found.open(newline="") as rows:  # without a validation set there is no such column
+                    return [float(row["val_accuracy"]) for row in csv.DictReader(rows) if "val_accuracy" in row]
         return []
 
     def stop(self) -> None:
@@ -152,6 +161,8 @@ def read_space(path: Path) -> dict[str, dict[str, Any]]:
         space = YAML(typ="safe").load(path)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; see docs/search.md for what it holds") from None
+    except (OSError, ValueError, YAMLError) as error:
+        raise UserError(f"{path} is no YAML ({error})") from None
     if not isinstance(space, dict) or not space:
         raise UserError(
             f"{path} must map parameters' full keys to ranges, such as train.learning_rate: {{low: 0.01, high: 0.1}}"
@@ -160,6 +171,10 @@ def read_space(path: Path) -> dict[str, dict[str, Any]]:
         known = isinstance(choice, dict) and ({"choices"} == set(choice) or {"low", "high"} <= set(choice) <= _RANGE)
         if not known:
             raise UserError(f"{path}: {key}: {choice} is neither {{low, high[, log][, step]}} nor {{choices: [...]}}")
+        try:
+            _distribution(choice)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{path}: {key}: {choice} is no range to choose from ({error})") from None
     return space
 
 
@@ -231,24 +246,29 @@ def open_study(name: str, *, seed: int, folder: Path = Path(".cache", "search"))
     from optuna.storages.journal import JournalFileBackend
 
     folder.mkdir(parents=True, exist_ok=True)
-    return optuna.create_study(
+    study = optuna.create_study(
         study_name=name,
         storage=optuna.storages.JournalStorage(JournalFileBackend(str(folder / f"{name}.journal"))),
-        sampler=optuna.samplers.TPESampler(seed=seed, multivariate=True),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=3),
         direction="maximize",
         load_if_exists=True,
     )
+    # The sampler's own numbers begin anew in each process: without the count a resumed search would propose the same again.
+    study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials), multivariate=True)
+    return study
 
 
 _RANGE = {"low", "high", "log", "step"}
 
 
-def _suggest(trial: Any, key: str, choice: Mapping[str, Any]) -> Any:
+def _distribution(choice: Mapping[str, Any]) -> Any:
+    """What Optuna draws from. Raises ValueError or TypeError where nothing can be drawn."""
+    from optuna import distributions
+
     if "choices" in choice:
-        return trial.suggest_categorical(key, choice["choices"])
+        return distributions.CategoricalDistribution(choice["choices"])
     whole = isinstance(choice["low"], int) and isinstance(choice["high"], int)
-    return (trial.suggest_int if whole else trial.suggest_float)(key, **choice)
+    return (distributions.IntDistribution if whole else distributions.FloatDistribution)(**choice)
 
 
 def _finished(study: Any) -> int:

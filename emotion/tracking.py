@@ -105,5 +105,6 @@ def _continue(track: Track, face: Found, row: np.ndarray, keep: float, time_s: f
     track.box = Box(*(steady * old + (1 - steady) * new for old, new in zip(track.box, face.box, strict=True)))
     track.score, track.seen_s = face.score, time_s
     best = int(track.probabilities.argmax())
-    if track.probabilities[best] > track.probabilities[track.label_index] + _SWITCH_MARGIN:
+    margin = _SWITCH_MARGIN if keep else 0.0
+    if track.probabilities[best] > track.probabilities[track.label_index] + margin:
         track.label_index = best

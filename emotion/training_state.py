@@ -15,6 +15,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from emotion.errors import UserError
+from emotion.processes import process_index
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ class StateFile:
             return None
         except (zipfile.BadZipFile, ValueError, EOFError, OSError, KeyError) as error:
             aside = self.path.with_name(self.path.name + ".damaged")
-            self.path.replace(aside)
+            if process_index() == 0:  # of several that train together, one touches files
+                self.path.replace(aside)
             print(f"the saved training state was damaged ({error}); set aside as {aside}, starting from the beginning")
             return None
         facts = json.loads(arrays.pop("facts").tobytes())

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ class FrameSource:
             raise UserError(f"{kind} {source} cannot be opened; is it there, and in a format that OpenCV reads?")
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.rate = rate if 0.1 < rate <= 1000 else _USUAL_RATE
+        self._first_s: float | None = None  # on the clock, when a live source's first frame was read
         self.expected = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))  # 0: unknown
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -59,6 +61,14 @@ class FrameSource:
             if not with_frame:
                 return
             yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+
+    def seconds(self, frame_number: int) -> float:
+        """Seconds since the first frame of the one just read: in a file by its number, else by the clock."""
+        if not self.is_live:
+            return frame_number / self.rate
+        now = time.monotonic()
+        self._first_s = now if self._first_s is None else self._first_s
+        return now - self._first_s
 
     def close(self) -> None:
         """Let go of the file or camera."""
@@ -73,18 +83,23 @@ class VideoFile:
             raise UserError(f"{path}: a video's name must end in {', '.join(_CODECS)}")
         if not path.parent.is_dir():
             raise UserError(f"{path}: the folder {path.parent} does not exist")
-        self._path, self._rate = path, rate
+        self._path, self._rate, self._written = path, rate, 0
         self._writer: cv2.VideoWriter | None = None
 
-    def write(self, frame: np.ndarray) -> None:
-        """Append one frame, uint8 [height, width, 3] RGB. Raises UserError when the file cannot be written."""
+    def write(self, frame: np.ndarray, seconds: float) -> None:
+        """Append the frame of this time, uint8 [height, width, 3] RGB, as often as the rate asks for since the last one.
+
+        Raises UserError when the file cannot be written.
+        """
         if self._writer is None:
             code = cv2.VideoWriter.fourcc(*_CODECS[self._path.suffix.lower()])
             with quietly():
                 self._writer = cv2.VideoWriter(str(self._path), code, self._rate, (frame.shape[1], frame.shape[0]))
             if not self._writer.isOpened():
                 raise UserError(f"{self._path} cannot be written as a video; is the folder writable?")
-        self._writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+        while self._written < round(seconds * self._rate) + 1:
+            self._writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+            self._written += 1
 
     def close(self) -> None:
         """Finish the file."""
@@ -144,8 +159,8 @@ def label_video(
         faces: tuple[FacePrediction, ...] = ()
         try:
             for frame_number, frame in enumerate(source):
+                seconds = source.seconds(frame_number)
                 if frame_number % every == 0:
-                    seconds = frame_number / source.rate
                     tracks = tracker.update(frame, seconds)
                     faces = tuple(tracker.describe(track) for track in tracks)
                     looked_at += 1
@@ -154,7 +169,7 @@ def label_video(
                         if rows:
                             rows.write(frame_number, seconds, track, face)
                 if video:
-                    video.write(annotate_frame(frame, faces))
+                    video.write(annotate_frame(frame, faces), seconds)
                 progress(frame_number)
         except KeyboardInterrupt:
             stopped = True

@@ -11,11 +11,11 @@ LOCK = Path(__file__).parent.parent / "requirements.lock"
 PACKAGES = ("dvc", "keras", "numpy", "opencv-python-headless", "pillow", "scikit-learn", "tensorflow")
 
 
-def versions() -> dict[str, str]:
-    """What this process runs with: package -> version, and `python` -> major.minor."""
+def versions(*more: str) -> dict[str, str]:
+    """What this process runs with: package -> version, of PACKAGES and these, and `python` -> major.minor."""
     return {
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
-        **{package: metadata.version(package) for package in PACKAGES},
+        **{package: metadata.version(package) for package in (*PACKAGES, *more)},
     }
 
 

@@ -66,11 +66,6 @@ def prepare(root: Path) -> None:
 
     Raises UserError when params.yaml has changes that would be lost.
     """
-    if _git(root, "status", "--porcelain", "--", "params.yaml"):
-        raise UserError(
-            "params.yaml has uncommitted changes, which the published parameters would replace; "
-            "commit them, or drop them with `git checkout params.yaml`"
-        )
     brought = [path for path in (root / "data/local").iterdir() if path.name != ".gitignore"]
     yaml = YAML()
     yaml.width = 4096
@@ -79,6 +74,13 @@ def prepare(root: Path) -> None:
     temporary = root / "params.yaml.part"
     with temporary.open("w") as file:
         yaml.dump(params, file)
+    is_in_place = temporary.read_bytes() == (root / "params.yaml").read_bytes()  # of a run that was interrupted
+    if not is_in_place and _git(root, "status", "--porcelain", "--", "params.yaml"):
+        temporary.unlink()
+        raise UserError(
+            "params.yaml has uncommitted changes, which the published parameters would replace; "
+            "commit them, or drop them with `git checkout params.yaml`"
+        )
     temporary.replace(root / "params.yaml")
     print(f"params.yaml is now {PUBLISHED}/params.yaml with data.source: {params['data']['source']}", flush=True)
 
@@ -86,7 +88,8 @@ def prepare(root: Path) -> None:
 def rerun(root: Path) -> None:
     """Run the published parameters, and say whether the models and predictions are the published ones to the byte."""
     prepare(root)
-    subprocess.run(["dvc", "repro"], cwd=root, check=True)
+    if status := subprocess.run(["dvc", "repro"], cwd=root, check=False).returncode:
+        raise UserError(f"`dvc repro` ended with {status}, for the reason above; `make fer2013` goes on from there")
     of_interest = ("models/", "data/predictions.csv")
     published, made = (
         {key: md5 for key, md5 in output_digests(lock).items() if key[1].startswith(of_interest)}

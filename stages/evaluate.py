@@ -3,11 +3,11 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from emotion.averaging import mean_probabilities
 from emotion.errors import UserError
@@ -32,7 +32,14 @@ _TEMPERATURE_FACES = 2000  # validation faces, at most, for the one number that 
 class MembersParams(Params):
     """What evaluation reads of the `model` section."""
 
-    members: list[int] = Field(min_length=1)
+    members: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+
+    @field_validator("members")
+    @classmethod
+    def _distinct(cls, members: list[int]) -> list[int]:
+        if len(set(members)) < len(members):
+            raise ValueError("names a member twice; each is a seed of its own")
+        return members
 
 
 class ViewsParams(Params):

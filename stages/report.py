@@ -56,7 +56,8 @@ def report(
     """Draw figures and sheets of faces into their folders, and the page that shows them all."""
     answers = read_predictions(predictions.read_text())
     metrics, tables = json.loads(scores.read_text()), read_tables(plots)
-    drawn = draw_figures(answers, tables, read_tables(history), metrics)
+    curves = {str(member): read_table(history / f"{member}.csv") for member in shown["model.members"]}
+    drawn = draw_figures(answers, tables, curves, metrics)
     sheets = draw_faces(answers, archive, pd.read_csv(copies, keep_default_na=False), read_heatmaps(saliency))
     measured = {"robustness": pictures.corrupted(tables["robustness"])} if "robustness" in metrics else {}
     for folder, kind in ((figures, drawn), (faces, sheets)):  # what is measured on demand only is on the page alone

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from emotion.calibration import accuracy, fit_temperature, log_loss, probabilities_from
-from emotion.processes import process_index
+from emotion.processes import check_backend, process_index
 from emotion.recipe import Recipe
 from emotion.runtime import pin
 from stages._environment import versions
@@ -34,11 +34,13 @@ def train(
     augment: Block,
 ) -> None:
     """Train the member whose seed is `member` on the records `train`, choosing on `val`, and save it as `model`."""
+    check_backend(recipe.backend)
     pin(recipe, seed=member, devices=recipe.devices)
-    from emotion import training  # the backend and its pins are set; now Keras may be imported
-    from emotion.model_file import ModelAbout, save_model
+    from emotion.model_file import ModelAbout, save_model  # the backend and its pins are set; now Keras may be imported
+    from emotion.network import build_model, predict_logits, with_probabilities
     from emotion.pretrained import checked_file, start_from
     from emotion.records import load_records
+    from emotion.training import Task, train_network
     from emotion.training_state import StateFile
 
     made_with = {
@@ -46,7 +48,7 @@ def train(
         "train": recipe.model_dump(),
         "augment": augment.load().model_dump(),
         "seed": member,
-        "versions": versions(),
+        "versions": versions(*(("jax", "jaxlib") if recipe.backend == "jax" else ())),
     }
     state_file = StateFile(state, key=_state_key(made_with, [train, val]))
     train_faces, val_faces = load_records(train), load_records(val)
@@ -56,14 +58,8 @@ def train(
         start_from, path=checked_file(init.path, init.sha256, key="train.init.sha256"), labels=about.labels
     )
     with state_file.held() if process_index() == 0 else nullcontext():
-        trained = training.train_network(
-            network.load(),
-            train_faces,
-            val_faces,
-            label_count=len(about.labels),
-            recipe=recipe,
-            augment=augment.load(),
-            seed=member,
+        trained = train_network(
+            Task(network.load(), train_faces, val_faces, len(about.labels), recipe, augment.load(), seed=member),
             state_file=state_file,
             history_path=history,
             start=start or None,
@@ -71,11 +67,11 @@ def train(
         if process_index() > 0:
             return
         shape = train_faces.images.shape[1:]
-        logits = training.build_model(network.load(), shape, len(about.labels), for_training=False)
+        logits = build_model(network.load(), shape, len(about.labels), for_training=False)
         logits.set_weights(trained.weights)
-        val_logits = training.predict_logits(logits, val_faces.images)
+        val_logits = predict_logits(logits, val_faces.images)
         temperature, val_report = calibrate(val_faces.label_indexes, val_logits)
-        finished = training.with_probabilities(logits, temperature or 1.0)
+        finished = with_probabilities(logits, temperature or 1.0)
         save_model(finished, model, ModelAbout(about.labels, about.size_px, about.channels, temperature, made_with))
         state_file.note_model(model)
         last = {name: value for name, value in trained.history[-1].items() if name in ("loss", "accuracy")}
@@ -101,7 +97,7 @@ def _state_key(made_with: dict[str, object], folders: list[Path]) -> str:
     from emotion.training_state import state_key
 
     modules = [module for name, module in sys.modules.items() if name.split(".")[0] in ("emotion", "stages")]
-    code = {Path(module.__file__) for module in modules if module.__file__}
+    code = {Path(module.__file__) for module in modules if module.__file__} | {Path(__file__)}  # which may be __main__
     return state_key(made_with, folders, sorted(code))
 
 

@@ -83,7 +83,7 @@ def _make_model(path: Path, seed: int, *, temperature: float | None) -> None:
     import keras
 
     from emotion.model_file import ModelAbout, save_model
-    from emotion.training import with_probabilities
+    from emotion.network import with_probabilities
 
     keras.utils.set_random_seed(seed)
     pixels = keras.Input((SIZE_PX, SIZE_PX, 1), name="pixels")

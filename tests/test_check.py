@@ -40,6 +40,15 @@ def test_everything_wrong_is_listed_once_with_its_full_key(document: dict[str, A
     assert "data.sauce: unknown; did you mean 'source'?" in found
 
 
+@pytest.mark.parametrize(
+    ("members", "says"), [([0, 0], "names a member twice"), ([0, -1], "greater than or equal to 0")]
+)
+def test_members_are_different_seeds(document: dict[str, Any], members: list[int], says: str) -> None:
+    document["model"]["members"] = members
+    [problem] = problems(document)
+    assert problem.startswith("model.members") and says in problem
+
+
 @pytest.mark.parametrize("section", ["data", "split", "preprocess", "augment", "model", "train", "evaluate", "report"])
 def test_a_missing_section_is_named(document: dict[str, Any], section: str) -> None:
     del document[section]

@@ -88,6 +88,13 @@ def test_annotated_copies_have_names_of_their_own(pictures, tmp_path, capsys):
     assert (drawn != canvas_with([(10, 30, 120), (180, 60, 100)])).any()
 
 
+def test_an_annotated_copy_never_replaces_a_picture_it_is_of(pictures, capsys):
+    before = {path: path.read_bytes() for path in pictures.rglob("*.png")}
+    assert emotion("predict", pictures / "a.png", pictures / "b.png", "--annotate", pictures) == 0
+    assert {path: path.read_bytes() for path in before} == before
+    assert {path.name for path in pictures.glob("*.png")} == {"a.png", "a-2.png", "b.png", "b-2.png"}
+
+
 def test_min_confidence_gives_uncertain(pictures, capsys):
     assert emotion("predict", pictures / "sub", "--no-detect", "--min-confidence", 1, "--json") == 0
     (picture,) = json.loads(capsys.readouterr().out)
@@ -113,6 +120,10 @@ def test_min_confidence_gives_uncertain(pictures, capsys):
         (["export", "gone.tflite", "x.onnx", "--format", "onnx"], "not a .keras"),
         (["app", "--port", "99999"], "0 to 65535"),
         (["app", "--max-upload-mb", "0"], "more than 0"),
+        (["networks", "--params", "gone.yaml"], "gone.yaml does not exist"),
+        (["networks", "--params", "dvc.yaml"], "has no `model` section"),
+        (["search", "gone.yaml", "--trials", "1"], "gone.yaml does not exist"),
+        (["compare", "emotion/published/model.tflite", "HEAD"], "not text in UTF-8"),
         (["nonsense"], "invalid choice"),
         ([], "required"),
     ],

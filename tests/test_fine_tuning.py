@@ -1,6 +1,7 @@
 """Training in phases, from earlier weights, on several devices, on JAX."""
 
 import hashlib
+import importlib
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -137,42 +139,62 @@ def test_a_lost_process_ends_the_other_with_what_was_kept(tmp_path: Path) -> Non
     assert re.search(r"process 0 of 2 lost the others .* finished epochs are kept in \.cache", said), said
 
 
-@pytest.fixture(scope="module")
-def earlier_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+NETWORKS = {
+    "resnet": RESNET,
+    "vgg": {"width": 2, "blocks": 2, "convolutions": 1, "dense_units": 4, "block_dropout": 0.0, "dense_dropout": 0.0},
+    "stacked_cnn": {"filters": 2, "dense_units": 4, "dropout": 0.0},
+    "mini_xception": {"width": 2, "modules": 2, "dropout": 0.0},
+    "transfer": TRANSFER,
+}
+
+
+def make_earlier(name: str, path: Path) -> Path:
+    """A model of this network for the labels a, b, c."""
     import keras
 
     from emotion.model_file import ModelAbout, save_model
-    from emotion.networks import resnet
-    from emotion.training import build_model, with_probabilities
+    from emotion.network import build_model, with_probabilities
 
     keras.utils.set_random_seed(5)
-    logits = build_model(resnet.Network(**RESNET), (48, 48, 1), 3, for_training=False)
-    path = tmp_path_factory.mktemp("earlier") / "model.keras"
-    save_model(with_probabilities(logits, 1.3), path, ModelAbout(["a", "b", "c"], 48, 1, 1.3, {"network": "resnet"}))
+    logits = build_model(network_of(name), (48, 48, 1), 3, for_training=False)
+    save_model(with_probabilities(logits, 1.3), path, ModelAbout(["a", "b", "c"], 48, 1, 1.3, {"network": name}))
     return path
 
 
-@pytest.mark.parametrize(("labels", "same_head"), [(["a", "b", "c"], True), (["a", "b", "x"], False)])
-def test_a_model_starts_from_an_earlier_one(earlier_model: Path, labels: list[str], same_head: bool) -> None:
+def network_of(name: str) -> Any:
+    return importlib.import_module(f"emotion.networks.{name}").Network(**NETWORKS[name])
+
+
+@pytest.fixture(scope="module")
+def earlier_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_earlier("resnet", tmp_path_factory.mktemp("earlier") / "model.keras")
+
+
+@pytest.mark.parametrize(
+    ("labels", "same_head"), [(["a", "b", "c"], True), (["a", "b", "x"], False), (["a", "b"], False)]
+)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_model_starts_from_an_earlier_one(name: str, labels: list[str], same_head: bool, tmp_path: Path) -> None:
     import keras
 
-    from emotion.networks import resnet
+    from emotion.network import build_model
     from emotion.pretrained import start_from
-    from emotion.training import build_model
 
-    model = build_model(resnet.Network(**RESNET), (48, 48, 1), len(labels), for_training=True)
+    earlier_model = make_earlier(name, tmp_path / "model.keras")
+    model = build_model(network_of(name), (48, 48, 1), len(labels), for_training=True)
     start_from(model, earlier_model, labels)
     earlier = keras.models.load_model(earlier_model)
     for layer in model.layers:
-        same = all(map(np.array_equal, layer.get_weights(), earlier.get_layer(layer.name).get_weights()))
+        there = earlier.get_layer(layer.name).get_weights()
+        same = all(map(np.array_equal, layer.get_weights(), there))
         assert same == (same_head or layer.name != "logits"), layer.name
 
 
 def test_a_model_that_does_not_fit_is_refused_with_what_to_set(earlier_model: Path) -> None:
     from emotion.errors import UserError
+    from emotion.network import build_model
     from emotion.networks import resnet
     from emotion.pretrained import start_from
-    from emotion.training import build_model
 
     model = build_model(resnet.Network(**RESNET | {"width": 6}), (48, 48, 1), 3, for_training=True)
     with pytest.raises(UserError, match=r"layer stem has .* there and .* here.*48 px and 1 channel"):

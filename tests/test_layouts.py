@@ -50,6 +50,12 @@ def test_a_validation_folder_is_val_however_it_is_spelt(read: Read, folder: str)
     assert sorted(dataset.keys) == ["test/Happy/3.jpg", "train/happy/1.jpg", "val/happy/2.jpg"]
 
 
+def test_files_that_are_no_pictures_are_counted(read: Read, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = ("happy/1.jpg", "sad/1.TIFF", "sad/2.gif", "happy/1.heic", "happy/2.heic", "readme.txt")
+    assert len(read(files(*paths)).keys) == 3
+    assert "left out 2 .heic, 1 .txt (pictures end in .bmp, " in capsys.readouterr().out
+
+
 def test_label_folders_alone_are_all_for_training(read: Read) -> None:
     assert sorted(read(files("happy/1.jpg", "7/2.jpg", "so so/3.jpg")).keys) == [
         "train/7/2.jpg", "train/happy/1.jpg", "train/so so/3.jpg",
@@ -80,7 +86,7 @@ def test_clutter_is_passed_over(read: Read) -> None:
     ("paths", "message"),
     [
         ((), "no image; found nothing; expected train/<label>/<image>"),
-        (("README.md", "a/happy/1.gif"), r"no image; found README.md, a/happy/ \(1 files\); expected .*\.bmp, \.jpeg"),
+        (("README.md", "a/happy/1.heic"), r"no image; found README.md, a/happy/ \(1 files\); expected .*\.bmp, \.dib, \.gif"),
         (("1.jpg", "2.jpg"), "2 of 2 images lie in no label folder, such as 1.jpg, 2.jpg"),
         (("train/1.jpg", "test/2.jpg"), r"2 of 2 images lie in no label folder.*found test/ \(1 files\), train/"),
         ((*SPLIT, "overview.png"), "1 of 5 images lie in no label folder, such as overview.png; found overview.png"),

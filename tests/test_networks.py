@@ -14,9 +14,9 @@ from pydantic import ValidationError
 
 from emotion.batch_norm import FusedBatchNormalization
 from emotion.errors import UserError
+from emotion.network import build_model, with_probabilities
 from emotion.network_summary import cost
 from emotion.networks import mini_xception, resnet, stacked_cnn, transfer, vgg
-from emotion.training import build_model, with_probabilities
 
 RESNET = resnet.Network(width=32, stages=4, blocks=2, attention="none", dropout=0.4)
 MINI_XCEPTION = mini_xception.Network(width=8, modules=4, dropout=0.0)

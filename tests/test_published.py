@@ -81,6 +81,12 @@ def test_the_published_recipe_reads_the_zip_that_was_brought(project: Path) -> N
     assert YAML(typ="safe").load(project / "params.yaml")["data"]["source"] == "local"
 
 
+def test_an_interrupted_rerun_can_be_run_again(project: Path) -> None:
+    prepare(project)
+    prepare(project)
+    assert (project / "params.yaml").read_text() == "data:\n  source: kaggle # a comment\ntrain:\n  epochs: 60\n"
+
+
 def test_changed_parameters_are_not_replaced(project: Path) -> None:
     (project / "params.yaml").write_text("data:\n  source: mine\n")
     with pytest.raises(UserError, match="uncommitted changes"):

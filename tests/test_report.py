@@ -97,6 +97,18 @@ def test_outputs_are_those_of_dvc_yaml(reported: Path) -> None:
         }
 
 
+def test_a_member_that_was_removed_is_not_drawn(reported: Path) -> None:
+    curve = (reported / "one/figures/training_loss.png").read_bytes()
+    removed = reported / "history/1.csv"
+    kept = removed.read_text()
+    removed.unlink()
+    try:
+        evaluated.run_report(reported, "one", members=[0])
+    finally:
+        removed.write_text(kept)
+    assert (reported / "one/figures/training_loss.png").read_bytes() == curve
+
+
 def test_reporting_again_gives_the_same_bytes(reported: Path) -> None:
     before = {file: file.read_bytes() for file in (reported / "one").rglob("*.png")}
     before[reported / "one/report.html"] = (reported / "one/report.html").read_bytes()

@@ -4,6 +4,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import IO
@@ -11,6 +12,7 @@ from typing import IO
 import pytest
 
 from emotion.training_state import state_key
+from stages import train
 from tests import tiny
 
 PLATEAU = {
@@ -169,6 +171,23 @@ def test_other_inputs_packages_or_code_have_another_key(tmp_path: Path) -> None:
     assert key() == keys[0]
 
 
+def test_the_stages_own_code_is_part_of_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the module runs as a program, and so is not among the imported ones by its name."""
+    keyed: list[Path] = []
+    monkeypatch.setattr("emotion.training_state.state_key", lambda facts, folders, code: keyed.extend(code))
+    monkeypatch.delitem(sys.modules, "stages.train")
+    train._state_key({}, [])
+    assert {file.name for file in keyed} >= {"train.py", "training_state.py"}
+
+
+def test_several_processes_without_jax_are_refused(tmp_path: Path, records: Path) -> None:
+    tiny.write_params(tmp_path, {})
+    refused = tiny.run_train(tmp_path, records, JAX_NUM_PROCESSES="2", JAX_PROCESS_ID="0")
+    assert refused.returncode == 1 and not (tmp_path / "metrics").exists()
+    assert "JAX_NUM_PROCESSES is 2, but train.backend is tensorflow" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
 def test_a_damaged_state_is_set_aside_and_training_starts_over(
     tmp_path: Path, records: Path, uninterrupted: dict[str, bytes]
 ) -> None:
@@ -208,9 +227,9 @@ original = module.training_batches
 module.training_batches = lambda faces, **k: original(faces, **{**k, "first_epoch": 0, "epochs": k["epochs"]})
 """,
     ),
-    "watchers": ("emotion.training", "module.Session.on_train_begin = lambda self, logs=None: None"),
+    "watchers": ("emotion.session", "module.Session.on_train_begin = lambda self, logs=None: None"),
     "optimizer": (
-        "emotion.training",
+        "emotion.session",
         """
 original = module._variables
 module._variables = lambda model: {

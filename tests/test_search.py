@@ -70,6 +70,23 @@ def test_hopeless_trials_are_stopped_and_failed_ones_are_not_counted(tmp_path: P
     assert all(trial.params["train.learning_rate"] > 0.5 for trial in by_state["FAIL"])
 
 
+def test_a_search_whose_trials_all_fail_ends(tmp_path: Path) -> None:
+    class Failing(Pretended):
+        def score(self) -> float | None:
+            return None
+
+    with pytest.raises(UserError, match="3 trials in a row failed"):
+        search.search(search.open_study("s", seed=0, folder=tmp_path), SPACE, Budget(5, None), Failing)
+    assert len(Pretended.begun) == 3
+
+
+def test_a_search_that_goes_on_proposes_what_it_has_not_tried(tmp_path: Path) -> None:
+    for trials in (3, 6):
+        search.search(search.open_study("s", seed=0, folder=tmp_path), SPACE, Budget(trials, None), Pretended)
+    rates = [begun["train.learning_rate"] for begun in Pretended.begun]
+    assert len(set(rates)) == len(rates) >= 6
+
+
 def test_an_interrupted_trial_is_stopped_and_closed(tmp_path: Path) -> None:
     class Interrupted(Pretended):
         def accuracies(self) -> list[float]:
@@ -97,7 +114,11 @@ def test_the_search_is_drawn(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["train.epochs: 3", "train.epochs: {low: 1}", "train.epochs: {choices: [1], low: 0}", ""]
+    "text",
+    [
+        *("train.epochs: 3", "train.epochs: {low: 1}", "train.epochs: {choices: [1], low: 0}", "", "a: {low: 1"),
+        *("a: {low: 2, high: 1}", "a: {low: x, high: y}", "a: {low: 0.1, high: 1.0, log: true, step: 0.1}"),
+    ],
 )
 def test_a_space_that_says_nothing_usable_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "space.yaml").write_text(text)

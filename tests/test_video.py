@@ -18,6 +18,7 @@ from emotion import cli
 from emotion.detector import BlazeFace, Box, Found
 from emotion.predictor import Predictor
 from emotion.tracking import FaceTracker
+from emotion.video import FrameSource, label_video
 from tests.sample_pictures import canvas_with
 
 
@@ -127,7 +128,34 @@ def test_a_network_cameras_stream_is_followed_to_its_end(tmp_path, capsys):
     frames = [int(row["frame"]) for row in rows_of(table)]
     assert frames == list(range(len(frames))) and len(frames) >= 23  # the reader may spend one on finding the format
     assert {row["face"] for row in rows_of(table)} == {"1"}
-    assert len(read_video(output)) == len(frames)
+    assert read_video(output)
+
+
+class SlowCamera(FrameSource):
+    """Says 20 frames a second and gives 5."""
+
+    def __init__(self, frames: list[np.ndarray]) -> None:
+        self.rate, self._frames = 20.0, frames
+
+    def __iter__(self):
+        return iter(self._frames)
+
+    def seconds(self, frame_number: int) -> float:
+        return frame_number / 5
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_a_camera_slower_than_it_says_is_written_at_the_speed_it_has(tmp_path):
+    frames = [np.full((48, 64, 3), grey, np.uint8) for grey in (20, 120, 220)]
+    table, output = tmp_path / "out.csv", tmp_path / "out.avi"
+    tracker = tracker_of([np.eye(7)[0]] * 3)
+    label_video(SlowCamera(frames), tracker, output=output, table=table, every=1)
+    assert [float(row["seconds"]) for row in rows_of(table)] == [0.0, 0.2, 0.4]
+    assert [round(float(frame[-1, -1].mean()), -1) for frame in read_video(output)] == [20.0] + [120.0] * 4 + [
+        220.0
+    ] * 4
 
 
 def test_ctrl_c_leaves_whole_files(tmp_path):
@@ -180,11 +208,16 @@ def test_labels_do_not_flicker_and_do_follow_a_change():
 
 def test_without_smoothing_each_frame_speaks_for_itself():
     rows = [np.eye(7)[step % 7] for step in range(7)]
+    rows += [
+        np.array([0.26, 0.24, 0.1, 0.1, 0.1, 0.1, 0.1]),
+        np.array([0.24, 0.26, 0.1, 0.1, 0.1, 0.1, 0.1]),
+    ]  # near ties
     tracker = tracker_of(rows, smoothing_s=0.0)
     frame = np.zeros((60, 60, 3), np.uint8)
     for step, row in enumerate(rows):
         (track,) = tracker.update(frame, step / 20)
         np.testing.assert_allclose(track.probabilities, row)
+        assert track.label_index == row.argmax()
 
 
 def test_a_second_face_that_comes_in_is_found_soon():

@@ -54,9 +54,11 @@ def train(job: dict[str, Any], recipe: Recipe) -> list[str]:
     import numpy as np
     import tensorflow as tf
 
-    from emotion import training
+    from emotion.network import build_model
     from emotion.processes import process_index
     from emotion.records import Faces
+    from emotion.session import Session
+    from emotion.training import Task, train_network
     from emotion.training_state import StateFile
 
     keras.utils.set_random_seed(0)
@@ -66,9 +68,9 @@ def train(job: dict[str, Any], recipe: Recipe) -> list[str]:
     labels = rng.integers(0, 3, 64)
     images = (rng.integers(0, 60, (64, 48, 48, 1)) + labels[:, None, None, None] * 80).astype(np.uint8)
     network = importlib.import_module(f"emotion.networks.{job['network']}").Network(**job["block"])
-    save_epoch = training.Session.on_epoch_end
+    save_epoch = Session.on_epoch_end
 
-    def stop_after(session: training.Session, epoch: int, logs: dict[str, float] | None = None) -> None:
+    def stop_after(session: Session, epoch: int, logs: dict[str, float] | None = None) -> None:
         save_epoch(session, epoch, logs)
         if epoch + 1 == job["stop_after"]:
             raise Interrupted
@@ -78,15 +80,17 @@ def train(job: dict[str, Any], recipe: Recipe) -> list[str]:
             np.savez(folder / "fresh" / "weights.npz", *model.get_weights())
 
     try:
-        training.Session.on_epoch_end = stop_after if "stop_after" in job else save_epoch
-        trained = training.train_network(
-            network,
-            Faces(images, labels, None),
-            Faces(images[:20], labels[:20], None),
-            label_count=3,
-            recipe=recipe,
-            augment=lambda pictures, seed: tf.cast(pictures, tf.float32),
-            seed=0,
+        Session.on_epoch_end = stop_after if "stop_after" in job else save_epoch
+        trained = train_network(
+            Task(
+                network,
+                Faces(images, labels, None),
+                Faces(images[:20], labels[:20], None),
+                label_count=3,
+                recipe=recipe,
+                augment=lambda pictures, seed: tf.cast(pictures, tf.float32),
+                seed=0,
+            ),
             state_file=StateFile(folder, key="key"),
             history_path=folder / "history.csv",
             start=note_fresh,
@@ -94,10 +98,10 @@ def train(job: dict[str, Any], recipe: Recipe) -> list[str]:
     except Interrupted:
         return []
     finally:
-        training.Session.on_epoch_end = save_epoch
+        Session.on_epoch_end = save_epoch
     if process_index() > 0:
         return []
-    model = training.build_model(network, (48, 48, 1), 3, for_training=False)
+    model = build_model(network, (48, 48, 1), 3, for_training=False)
     model.set_weights(trained.weights)
     model.save(folder / "model.keras")
     pixels = images[:8].astype(np.float32)

@@ -6,6 +6,7 @@ skipped; the exit status is then 2.
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from emotion.annotation import annotate
@@ -35,7 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
     paths = list(expand(arguments.paths))
     predictor = predictor_from(arguments)
     folder = new_folder(arguments.annotate) if arguments.annotate else None
-    status, names = 0, NumberedNames()
+    taken = [path.name for path in paths if folder and path.absolute().parent.resolve() == folder.resolve()]
+    status, names = 0, NumberedNames(taken)
     with arguments.writer(sys.stdout, predictor.labels) as writer:
         for prediction in predictor.predict_many(paths):
             writer.write(prediction)
@@ -55,10 +57,10 @@ def annotate_file(prediction: Prediction, path: Path) -> None:
 
 
 class NumberedNames:
-    """File names that do not collide: a.png, a-2.png, a-3.png."""
+    """File names that do not collide with one another, nor with those `taken`: a.png, a-2.png, a-3.png."""
 
-    def __init__(self) -> None:
-        self._used: set[str] = set()
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._used = {name.lower() for name in taken}
 
     def png_name(self, path: Path) -> str:
         """A name for the annotated copy of `path`."""

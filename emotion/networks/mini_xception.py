@@ -32,8 +32,8 @@ class Network(Params):
         for module in range(1, self.modules + 1):
             x = _module(x, self.width * 2**module, batch_norm, f"module{module}")
         x = layers.Dropout(self.dropout, name="dropout")(x)
-        x = layers.Conv2D(label_count, 3, padding="same", dtype="float32", name="logits_map")(x)
-        return layers.GlobalAveragePooling2D(dtype="float32", name="logits")(x)
+        x = layers.Conv2D(label_count, 3, padding="same", dtype="float32", name="logits")(x)
+        return layers.GlobalAveragePooling2D(dtype="float32", name="logits_mean")(x)
 
 
 def _module(x: keras.KerasTensor, filters: int, batch_norm: type[layers.Layer], name: str) -> keras.KerasTensor:

@@ -15,10 +15,10 @@ from keras import layers
 from pydantic import Field, field_validator, model_validator
 
 from emotion.errors import UserError
+from emotion.network import Phase
 from emotion.params import Params
 from emotion.pretrained import checked_file
 from emotion.recipe import Recipe
-from emotion.training import Phase
 
 _OURS = "transfer_"  # begins the name of every layer that is not the backbone's
 # EfficientNet (not V2) normalises inside, with statistics that only its ImageNet file brings and in a way that depends on the
@@ -128,10 +128,9 @@ class Network(Params):
             learns -= {layer.name for layer in backbone if isinstance(layer, layers.BatchNormalization)}
         names = frozenset(layer.name for layer in backbone)
         first = min(self.frozen_epochs, recipe.epochs) if learns else recipe.epochs
-        later_rate = self.finetune_learning_rate if self.frozen_epochs else recipe.learning_rate
         phases = [
             Phase(first, recipe.learning_rate, names),
-            Phase(recipe.epochs - first, later_rate, names - learns),
+            Phase(recipe.epochs - first, self.finetune_learning_rate, names - learns),
         ]
         phases = [phase for phase in phases if phase.epochs]
         if shortest := [phase.epochs for phase in phases if phase.epochs <= recipe.warmup_epochs]:
