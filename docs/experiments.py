@@ -146,10 +146,14 @@ def page(results: Path) -> str:
 
 
 def late_epochs(history: Path, *, first: int) -> dict[str, float]:
-    """How the accuracies go from one epoch to the end: training from and to, validation lowest and highest."""
-    rows = pd.read_csv(history).query("epoch >= @first")
-    train, val = rows.accuracy, rows.val_accuracy
-    return {"train_from": train.iloc[0], "train_to": train.iloc[-1], "val_lowest": val.min(), "val_highest": val.max()}
+    """The accuracies in an epoch and in the last one, and the epoch of the lowest validation loss."""
+    rows = pd.read_csv(history).set_index("epoch")
+    accuracies = {
+        f"{name}_{when}": rows.loc[epoch, column]
+        for name, column in (("train", "accuracy"), ("val", "val_accuracy"))
+        for when, epoch in (("first", first), ("last", rows.index[-1]))
+    }
+    return {**accuracies, "lowest_loss_epoch": int(rows["val_loss"].idxmin())}
 
 
 def main() -> None:

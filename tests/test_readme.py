@@ -12,6 +12,10 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f}"
 
 
+def experiments() -> list[dict[str, str]]:
+    return list(csv.DictReader((ROOT / "results/experiments.csv").read_text().splitlines()))
+
+
 def span(interval: dict[str, float]) -> str:
     return f"{percent(interval['low'])}–{percent(interval['high'])}"
 
@@ -52,6 +56,13 @@ def test_the_published_results_are_those_of_the_published_run() -> None:
     assert f"one network of {parameters:,} weights" in README
 
 
+def test_the_published_training_took_what_is_said() -> None:
+    [row] = [row for row in experiments() if row["experiment"] == "vgg-75-epochs"]
+    report = json.loads((ROOT / "results/fer2013/metrics/train/0.json").read_text())
+    assert row["val_accuracy"] == str(report["val"]["accuracy"])
+    assert f"{report['epochs']} epochs took {row['minutes']} minutes on two cores." in README
+
+
 def test_the_network_that_others_ship_scores_what_is_said() -> None:
     score = json.loads((ROOT / "benchmarks/results/mini_xception.json").read_text())
     assert f"--no-detect`: {percent(score['accuracy'])} % (`benchmarks/results/mini_xception.json`)" in README
@@ -59,9 +70,8 @@ def test_the_network_that_others_ship_scores_what_is_said() -> None:
 
 def test_the_short_recipe_takes_and_scores_what_is_said() -> None:
     scores = json.loads((ROOT / "results/short/metrics/evaluate.json").read_text())
-    rows = {
-        row["experiment"]: row for row in csv.DictReader((ROOT / "results/experiments.csv").read_text().splitlines())
-    }
+    [row] = [row for row in experiments() if row["experiment"] == "short"]
     ten, one = percent(scores["accuracy"]), percent(scores["single_view"]["accuracy"])
-    minutes = rows["short"]["minutes"]
-    assert f"{minutes} minutes on two busy cores: {ten} % in ten views, {one} % in one (`results/short/`)" in README
+    assert (
+        f"{row['minutes']} minutes on two busy cores: {ten} % in ten views, {one} % in one (`results/short/`)" in README
+    )
