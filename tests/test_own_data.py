@@ -26,7 +26,7 @@ def project(tmp_path: Path) -> Path:
     parameters["model"].update(network="mini_xception")
     parameters["model"]["mini_xception"].update(width=4, modules=3)
     parameters["train"].update(precision="float32", epochs=15, batch_size=8, ema_decay=0.0, class_weights="balanced")
-    parameters["train"].update(learning_rate=0.03)
+    parameters["train"].update(learning_rate=0.02)
     parameters["augment"].update(erase=0.0)
     YAML(typ="safe").dump(parameters, tmp_path / "params.yaml")
     return tmp_path
@@ -43,7 +43,7 @@ def run_stage(project: Path, name: str, **paths: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("folders", [["train/", "test/"], [""]], ids=["with test folder", "label folders only"])
 def test_own_colour_pictures_become_a_model_with_their_labels(project: Path, folders: list[str]) -> None:
-    write_own_data(project / "data" / "local" / "own.zip", folders, images=20)
+    write_own_data(project / "data" / "local" / "own.zip", folders, images=60)
     run_stage(
         project, "download", input_dir="data/local", cache_dir=".cache/local", archive="faces.zip", report="data.json"
     )
@@ -62,4 +62,4 @@ def test_own_colour_pictures_become_a_model_with_their_labels(project: Path, fol
     test = load_records(project / "test")
     assert len(test.images) >= 20
     predicted = np.asarray(model(test.images.astype(np.float32))).argmax(axis=1)
-    assert (predicted == test.label_indexes).mean() >= 0.75
+    assert (predicted == test.label_indexes).mean() >= 0.9
