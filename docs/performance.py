@@ -40,7 +40,9 @@ def reached(summary: dict[str, Any]) -> str:
 
 
 def fewer(comparison: dict[str, Any]) -> str:
-    """How many times fewer minutes to the target."""
+    """How many times fewer minutes to the target; a dash where the tutorials stopped too early to tell."""
+    if comparison["to_target_is_a_lower_bound"] and (comparison["to_target"] or 0) < 1:
+        return "–"
     bound = "at least " if comparison["to_target_is_a_lower_bound"] and comparison["to_target"] is not None else ""
     return bound + times(comparison["to_target"])
 

@@ -1,5 +1,6 @@
 """The benchmarks' arithmetic, and the page that is made from their numbers."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import evaluated
 import pytest
 from pytest import approx
 
-from benchmarks import curve, growth, processes, profile_training
+from benchmarks import curve, growth, networks, processes, profile_training
 from benchmarks.curve import Point
 from benchmarks.tutorial import unpack
 from benchmarks.tutorial_way import make_network
@@ -22,6 +23,17 @@ FAST = [Point(1, 0.40), Point(2, 0.61), Point(3, 0.68)]
 def test_the_page_is_what_the_committed_numbers_make() -> None:
     page = (evaluated.ROOT / "docs/performance.md").read_text()
     assert page == performance_text(evaluated.ROOT / "benchmarks/results"), "run `python -m docs.performance`"
+
+
+def test_the_networks_table_is_what_the_committed_numbers_make() -> None:
+    results = json.loads((evaluated.ROOT / "benchmarks/results/networks.json").read_text())
+    assert set(results["drawn"]) == set(results["fer2013"]) == set(networks.NETWORKS)
+    assert networks.table(results) in (evaluated.ROOT / "docs/networks.md").read_text()
+
+
+def test_a_network_without_a_result_has_dashes() -> None:
+    rows = networks.table({"drawn": {}, "fer2013": {"vgg": {"val_accuracy": 0.5}}}).splitlines()
+    assert rows[1] == "| `vgg` | – | 50.0\N{NO-BREAK SPACE}% |"
 
 
 def write_training(folder: Path, timings: str) -> tuple[Path, Path]:
@@ -72,6 +84,11 @@ def test_where_the_project_did_not_get_there_is_no_ratio() -> None:
     found = curve.compare(0.61, FAST, SLOW)
     assert found["to_target"] is None and found["to_the_same"] is None
     assert fewer(found) == "–"
+
+
+def test_a_lower_bound_below_one_is_not_told() -> None:
+    found = curve.compare(0.67, [Point(1, 0.40), Point(2, 0.50)], FAST)
+    assert (found["to_target_is_a_lower_bound"], found["to_target"] < 1, fewer(found)) == (True, True, "–")
 
 
 def test_the_parts_of_a_step_add_up_to_it() -> None:
