@@ -21,28 +21,14 @@ def grad_cam(member: Member, images: np.ndarray, label_indexes: np.ndarray) -> n
 
     Returns: float32 [n, rows, columns] at the feature map's resolution, 0 (nothing) to 1 (the most in this face).
     """
-    network = _in_float64(member.network)
-    layer = feature_layer(network)
-    both = keras.Model(network.inputs[0], [layer.output, network.outputs[0]])
+    layer = feature_layer(member.network)
+    both = keras.Model(member.network.inputs[0], [layer.output, member.network.outputs[0]])
     with tf.GradientTape() as tape:
         features, logits = both(images.astype(np.float32), training=False)
         chosen = tf.gather(logits, label_indexes, axis=1, batch_dims=1)
     weights = tf.reduce_mean(tape.gradient(chosen, features), axis=(1, 2), keepdims=True)
     maps = tf.nn.relu(tf.reduce_sum(weights * features, axis=-1)).numpy()
     return np.asarray(maps / np.maximum(maps.max(axis=(1, 2), keepdims=True), 1e-12), dtype=np.float32)
-
-
-def _in_float64(network: keras.Model) -> keras.Model:
-    """The same network in double precision: its gradients' last bits, which change with the load, are far from a shade."""
-
-    def copy(layer: keras.layers.Layer) -> keras.layers.Layer:
-        is_norm = isinstance(layer, keras.layers.BatchNormalization)
-        kind = keras.layers.BatchNormalization if is_norm else type(layer)
-        return kind.from_config({**layer.get_config(), "dtype": "float64"})
-
-    double = keras.models.clone_model(network, clone_function=copy)
-    double.set_weights(network.get_weights())
-    return double
 
 
 def feature_layer(network: keras.Model) -> keras.layers.Layer:
