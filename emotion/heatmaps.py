@@ -1,6 +1,7 @@
 """Saliency maps as they lie in a file, readable without TensorFlow."""
 
 import io
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 
 
 def heatmap_bytes(maps: Mapping[str, np.ndarray]) -> bytes:
-    """Write maps as an .npz whose bytes depend on them alone.
+    """Write maps as an .npz whose bytes depend on them alone; those of NumPy's savez differ between releases of Python.
 
     Args:
         maps: path of the face in the archive -> float [rows, columns], 0-1; kept to the nearest 1/255.
@@ -16,7 +17,13 @@ def heatmap_bytes(maps: Mapping[str, np.ndarray]) -> bytes:
     content = io.BytesIO()
     paths = np.array(list(maps), dtype=np.str_)
     shades = np.round(np.array(list(maps.values())) * 255).astype(np.uint8)
-    np.savez(content, allow_pickle=False, paths=paths, maps=shades)
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, array in (("paths", paths), ("maps", shades)):
+            entry = io.BytesIO()
+            np.save(entry, array, allow_pickle=False)
+            info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
+            info.create_system = 3
+            archive.writestr(info, entry.getvalue())
     return content.getvalue()
 
 
