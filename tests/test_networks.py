@@ -20,7 +20,7 @@ from emotion.networks import mini_xception, resnet, stacked_cnn, transfer, vgg
 
 RESNET = resnet.Network(width=32, stages=4, blocks=2, attention="none", dropout=0.4)
 MINI_XCEPTION = mini_xception.Network(width=8, modules=4, dropout=0.0)
-VGG = vgg.Network(width=32, blocks=4, convolutions=2, dense_units=256, block_dropout=0.3, dense_dropout=0.4)
+VGG = vgg.Network(width=32, convolutions=[2, 2, 2, 2], dense_units=256, block_dropout=0.3, dense_dropout=0.4)
 STACKED_CNN = stacked_cnn.Network(filters=64, dense_units=256, dropout=0.25)
 
 
