@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -23,11 +24,18 @@ def run_data_stages(zip_file: Path, folder: Path, params: Path = PARAMS) -> dict
     """
     document = read_params(params)
     document["data"]["source"] = "local"
-    YAML(typ="safe").dump(document, folder / "params.yaml")
     (folder / "local").mkdir()
     (folder / "local" / zip_file.name).symlink_to(zip_file.resolve())
+    return run_data_stages_of(document, folder)
+
+
+def run_data_stages_of(params: dict[str, Any], folder: Path) -> dict[str, Cost]:
+    """Run each data stage on the source that the parameters name; leaves the same, and params.yaml."""
+    YAML(typ="safe").dump(params, folder / "params.yaml")
     indexes = {name: f"{name}.csv" for name in ("train", "val", "test", "copies")}
-    raw = {"input-dir": "local", "cache-dir": "cache"}
+    source = folder / params["data"]["source"]
+    source.mkdir(exist_ok=True)
+    raw = {"input-dir": source.name, "cache-dir": "cache"}
     costs = {
         "download": run_stage("download", folder, **raw, archive="faces.zip", report="data.json"),
         "split": run_stage("split", folder, archive="faces.zip", **indexes, report="split.json"),

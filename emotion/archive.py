@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from emotion.errors import UserError
+from emotion.zip_entry import write_entry
 
 SPLITS = ("train", "val", "test")
-_FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -85,9 +85,7 @@ def write_archive(dataset: Dataset, path: Path) -> ArchiveSummary:
             for member in sorted(dataset.keys):
                 face = parse_path(member)
                 content = dataset.read(dataset.keys[member])
-                info = zipfile.ZipInfo(member, _FIXED_TIME)
-                info.create_system = 3  # the same bytes on every operating system
-                archive.writestr(info, content)
+                write_entry(archive, member, content)
                 counts[face.split, face.label] += 1
                 image_bytes += len(content)
                 digest.update(_digest_entry(member, content))

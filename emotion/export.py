@@ -20,12 +20,12 @@ from emotion.faces import ImageError, decode_face
 from emotion.model_about import ABOUT_ENTRY, ModelAbout, format_about, read_about
 from emotion.picture_paths import pictures_below
 from emotion.quiet import import_tensorflow, quietly
+from emotion.zip_entry import write_entry
 
 MAX_DIFFERENCE = {"float32": 1e-3, "float16": 2e-2, "int8": 0.5}  # of a probability, by precision
 MAX_FACES = 7500  # compared at most
 CALIBRATION_FACES = 300  # enough for the ranges of int8
 _BATCH = 64
-_FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 _SUFFIX = {
     "keras": ".keras",
     "h5": ".h5",
@@ -148,9 +148,7 @@ def comparison_faces(path: Path | None, about: ModelAbout) -> tuple[np.ndarray, 
 def append_about(path: Path, about: ModelAbout) -> None:
     """Append the facts to a .tflite as a zip, which its runtime ignores and `read_about` finds."""
     with zipfile.ZipFile(path, "a") as archive:
-        info = zipfile.ZipInfo(ABOUT_ENTRY, _FIXED_TIME)
-        info.create_system = 3
-        archive.writestr(info, format_about(about))
+        write_entry(archive, ABOUT_ENTRY, format_about(about))
 
 
 def write_litert(model: Any, path: Path, about: ModelAbout, *, precision: str, faces: np.ndarray, **_: Any) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from emotion.zip_entry import write_entry
+
 
 def heatmap_bytes(maps: Mapping[str, np.ndarray]) -> bytes:
     """Write maps as an .npz whose bytes depend on them alone; those of NumPy's savez differ between releases of Python.
@@ -21,9 +23,7 @@ def heatmap_bytes(maps: Mapping[str, np.ndarray]) -> bytes:
         for name, array in (("paths", paths), ("maps", shades)):
             entry = io.BytesIO()
             np.save(entry, array, allow_pickle=False)
-            info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
-            info.create_system = 3
-            archive.writestr(info, entry.getvalue())
+            write_entry(archive, f"{name}.npy", entry.getvalue())
     return content.getvalue()
 
 

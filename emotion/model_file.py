@@ -9,10 +9,9 @@ import keras
 
 from emotion.errors import UserError
 from emotion.model_about import ABOUT_ENTRY, ModelAbout, format_about, read_about
+from emotion.zip_entry import write_entry
 
 __all__ = ["ModelAbout", "load_model", "read_about", "save_model"]
-
-_FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def save_model(model: keras.Model, path: Path, about: ModelAbout) -> None:
@@ -26,8 +25,8 @@ def save_model(model: keras.Model, path: Path, about: ModelAbout) -> None:
         model.save(stock)
         with zipfile.ZipFile(stock) as source, zipfile.ZipFile(fixed, "w", zipfile.ZIP_STORED) as target:
             for name in sorted(source.namelist()):
-                _add(target, name, _without_chance(name, source.read(name)))
-            _add(target, ABOUT_ENTRY, format_about(about))
+                write_entry(target, name, _without_chance(name, source.read(name)))
+            write_entry(target, ABOUT_ENTRY, format_about(about))
         fixed.replace(path)
     finally:
         stock.unlink(missing_ok=True)
@@ -40,14 +39,8 @@ def load_model(path: Path) -> tuple[keras.Model, ModelAbout]:
     try:
         return keras.models.load_model(path, compile=False), about
     except (OSError, ValueError, TypeError) as error:  # an export that carries the same facts, or a damaged file
-        reason = str(error).strip().splitlines()[0]
+        reason = str(error).strip().split("\n")[0]
         raise UserError(f"{path} is not a .keras model made by this pipeline ({reason})") from None
-
-
-def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
-    info = zipfile.ZipInfo(name, _FIXED_TIME)
-    info.create_system = 3
-    archive.writestr(info, content)
 
 
 def _without_chance(name: str, content: bytes) -> bytes:

@@ -41,14 +41,14 @@ class Session(keras.callbacks.Callback):
         return self._keeper.kept
 
     @property
-    def saved(self) -> str:
-        """How much of the training is safe, and where, as part of a sentence."""
-        return f"{len(self.history)} finished epochs are kept in {self._file.path}"
-
-    @property
     def kept_epoch(self) -> int:
         """The epoch they are from, counted from 1."""
         return self._keeper.kept_epoch
+
+    @property
+    def saved(self) -> str:
+        """How much of the training is safe, and where, as part of a sentence."""
+        return f"{len(self.history)} finished epochs are kept in {self._file.path}"
 
     def _restore(self) -> None:
         """Take from the saved state, if there is one, all that needs no model."""

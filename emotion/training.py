@@ -231,8 +231,9 @@ def _readable_failures(recipe: Recipe, session: Session) -> Iterator[None]:
         if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error) or "ResourceExhausted" in repr(error):
             raise UserError(f"out of memory with train.batch_size: {recipe.batch_size}; lower it") from None
         if process_count() > 1 and not isinstance(error, UserError):
+            reason = str(error).strip().split("\n")[0][:200]
             raise UserError(
-                f"process {process_index()} of {process_count()} lost the others ({str(error).splitlines()[0][:200]}); "
+                f"process {process_index()} of {process_count()} lost the others ({reason}); "
                 f"{session.saved}; start all processes again to go on from there"
             ) from error
         raise

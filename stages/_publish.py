@@ -21,7 +21,8 @@ _SCORED = Path("results/scored.csv")
 def record(root: Path) -> None:
     """Keep the run that lies in `root` as the published one, in one piece.
 
-    Kept: parameters, lock, metrics with their plots, predictions, one member's model, and the commit of the code.
+    Kept: parameters, lock, metrics with their plots, predictions, the first member's model, of several each one's
+    predictions (members/<member>.csv), and the commit of the code. The lock has the digest of every member's model.
     Raises UserError when the code is not that of a commit, or a stage would run again.
     """
     strangers = [
@@ -34,17 +35,29 @@ def record(root: Path) -> None:
     stale = subprocess.run(["dvc", "status", "--quiet"], cwd=root, check=False).returncode
     if stale:
         raise UserError("the run is not complete (see `dvc status`); run `dvc repro` first")
-    member = YAML(typ="safe").load(root / "params.yaml")["model"]["members"][0]
+    members = YAML(typ="safe").load(root / "params.yaml")["model"]["members"]
     made = root / PUBLISHED.with_name(f"{PUBLISHED.name}.part")
     shutil.rmtree(made, ignore_errors=True)
-    for name in (*_RUN, "data/predictions.csv", f"models/{member}.keras"):
+    for name in (*_RUN, "data/predictions.csv", f"models/{members[0]}.keras"):
         target = made / Path(name).relative_to("data") if name.startswith("data/") else made / name
         target.parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if (root / name).is_dir() else shutil.copyfile)(root / name, target)
+    if len(members) > 1:
+        _keep_predictions(root / "data/variants.csv", members, made / "members")
     (made / "COMMIT").write_text(_git(root, "rev-parse", "HEAD"))
     shutil.rmtree(root / PUBLISHED, ignore_errors=True)
     made.replace(root / PUBLISHED)
     _note_look_at_test_set(root)
+
+
+def _keep_predictions(variants: Path, members: list[int], folder: Path) -> None:
+    """Write each member's own predictions, averaged over the views, as a CSV: path and one probability per label."""
+    folder.mkdir()
+    header, *rows = variants.read_text().splitlines(keepends=True)
+    for member in members:
+        variant = f"member_{member},"
+        own = [row.removeprefix(variant) for row in rows if row.startswith(variant)]
+        (folder / f"{member}.csv").write_text("".join([header.removeprefix("variant,"), *own]))
 
 
 def _note_look_at_test_set(root: Path) -> None:

@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from emotion.errors import UserError
 from stages._check import problems
-from stages._publish import prepare, record
+from stages._publish import _keep_predictions, prepare, record
 from stages._stage import read_params
 from stages._verify import output_digests
 
@@ -98,3 +98,17 @@ def test_only_committed_code_is_recorded(project: Path) -> None:
     (project / "train.py").write_text("")
     with pytest.raises(UserError, match=r"not committed: train\.py"):
         record(project)
+
+
+def test_each_member_keeps_its_own_predictions(tmp_path: Path) -> None:
+    rows = [
+        "variant,path,angry,happy",
+        "uncalibrated,a,0.1,0.9",
+        "member_1,a,0.2,0.8",
+        "member_1_single_view,a,0.3,0.7",
+    ]
+    rows += ["member_10,a,0.4,0.6"]
+    (tmp_path / "variants.csv").write_text("\n".join(rows) + "\n")
+    _keep_predictions(tmp_path / "variants.csv", [1, 10], tmp_path / "members")
+    assert (tmp_path / "members/1.csv").read_text() == "path,angry,happy\na,0.2,0.8\n"
+    assert (tmp_path / "members/10.csv").read_text() == "path,angry,happy\na,0.4,0.6\n"
