@@ -2,8 +2,9 @@
 
     python -m benchmarks.networks [fer2013.zip] [--epochs 20] [--networks vgg resnet ...]
 
-Adds to benchmarks/results/networks.json and prints the rows of docs/networks.md; each network has its parameters from params.yaml, but `transfer` is a MobileNet from
-random weights: ImageNet's are not to be had offline, and a backbone as deep as InceptionV3 needs them. `train` is that of params.yaml; seconds are those of the whole process.
+Adds to benchmarks/results/networks.json and prints the rows of docs/networks.md; each network has its parameters from params.yaml, but `transfer` is a MobileNet with
+the weights of benchmarks/pretrained.py, as ImageNet's are not to be had offline, and learns by Adam. `train` is else that of params.yaml; seconds are those of the whole
+process, without the pretraining.
 """
 
 import argparse
@@ -15,25 +16,29 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from benchmarks.pipeline import run_data_stages
-from benchmarks.processes import PARAMS, RESULTS, ROOT, machine, read_params, run_train
+from benchmarks.pipeline import run_data_stages, run_data_stages_of
+from benchmarks.pretrained import pretrain
+from benchmarks.processes import PARAMS, RESULTS, machine, read_params, run_train
 from emotion.page import percent
 from stages._stage import write_json
 
 NETWORKS = ("stacked_cnn", "vgg", "resnet", "mini_xception", "transfer")
-FROM_RANDOM = {
-    **{"backbone": "MobileNet", "resize_px": 48, "weights": "none"},
-    **{"frozen_epochs": 0, "unfreeze": "all", "finetune_learning_rate": 0.001, "dropout": 0.0},
-}
+FROZEN_EPOCHS = 2
+FINE_TUNED = {"unfreeze": "all", "finetune_learning_rate": 0.0005}
+BY_ADAM = {"optimizer": "adam", "weight_decay": 0.0, "learning_rate": 0.001}
 
 
-def train(network: str, records: Path, *, epochs: int) -> dict[str, Any]:
-    """Train one network on train/ and val/ of a folder: its validation accuracy and the process' seconds."""
+def train(network: str, records: Path, *, epochs: int, backbone: dict[str, Any]) -> dict[str, Any]:
+    """Train one network on train/ and val/ of a folder: its validation accuracy and the process' seconds.
+
+    `backbone` is what `model.transfer` says of a pretrained one.
+    """
     params = read_params(PARAMS)
     params["model"]["network"] = network
-    params["model"]["transfer"].update(FROM_RANDOM)
     if network == "transfer":
-        params["train"].update(optimizer="adam", weight_decay=0.0)
+        frozen_epochs = FROZEN_EPOCHS if epochs > 2 * FROZEN_EPOCHS else 0
+        params["model"]["transfer"].update(backbone | FINE_TUNED | {"frozen_epochs": frozen_epochs})
+        params["train"].update(BY_ADAM)
     params["train"].update(epochs=epochs, warmup_epochs=min(params["train"]["warmup_epochs"], epochs / 2))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -71,13 +76,20 @@ def main() -> None:
     results = json.loads(kept.read_text()) if kept.exists() else {"drawn": {}, "fer2013": {}}
     results.update(machine())
     with tempfile.TemporaryDirectory() as name:
-        places = [("drawn", ROOT / "data/tfrecords", arguments.epochs)]
+        folders = {data: Path(name, data) for data in ("drawn", "fer2013")}
+        for folder in folders.values():
+            folder.mkdir()
+        params = read_params(PARAMS)
+        params["data"]["source"] = "synthetic"
+        run_data_stages_of(params, folders["drawn"])
+        places = [("drawn", folders["drawn"], arguments.epochs)]
         if arguments.zip_file:
-            run_data_stages(arguments.zip_file, Path(name))
-            places.append(("fer2013", Path(name), 1))
+            run_data_stages(arguments.zip_file, folders["fer2013"])
+            places.append(("fer2013", folders["fer2013"], 1))
+        backbone = pretrain(Path(name) / "backbone.weights.h5") if "transfer" in arguments.networks else {}
         for network in arguments.networks:
             for data, records, epochs in places:
-                results[data][network] = train(network, records, epochs=epochs)
+                results[data][network] = train(network, records, epochs=epochs, backbone=backbone)
                 print(data, network, results[data][network], flush=True)
                 write_json(kept, results)
     print(table(results))

@@ -69,7 +69,10 @@ def short(probability: float) -> str:
 
 def read_predictions(content: str) -> Predictions:
     """Read the table that `Predictions.to_csv` writes. Raises UserError when the text is no such table."""
-    header, *rows = [row for row in csv.reader(io.StringIO(content)) if row] or [[]]
+    try:
+        header, *rows = [row for row in csv.reader(io.StringIO(content)) if row] or [[]]
+    except csv.Error as error:
+        raise UserError(f"not a table of predictions ({error})") from None
     if tuple(header[: len(COLUMNS)]) != COLUMNS or len(header) < len(COLUMNS) + 1:
         raise UserError(f"not a table of predictions: it begins with {header[:6]}, not with {list(COLUMNS)}")
     if any(len(row) != len(header) for row in rows):
@@ -81,6 +84,10 @@ def read_predictions(content: str) -> Predictions:
     except ValueError as error:
         raise UserError(f"a table of predictions has a probability that is no number ({error})") from None
     paths, true, subsets, copies = texts
+    if strangers := sorted(set(true) - set(labels)):
+        raise UserError(
+            f"a table of predictions has the true label {strangers[0]!r}, but probabilities of {labels} only"
+        )
     return Predictions(paths, true, subsets, copies, labels, numbers)
 
 

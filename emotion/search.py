@@ -11,7 +11,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -60,15 +61,16 @@ def search(
         space: parameter's full key -> `{low, high}` with `log` or `step`, or `{choices}`.
         begin: (number of the trial, key -> value) -> the started experiment.
 
-    Raises UserError when several trials in a row fail.
+    Raises UserError when several trials in a row fail, or the study has been searching another space.
     """
     import optuna
 
     drawn_from = {key: _distribution(choice) for key, choice in space.items()}
+    _check_same_space(study, drawn_from)
     for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
     failures = 0
-    deadline = time.monotonic() + 60 * budget.minutes if budget.minutes else float("inf")
+    deadline = time.monotonic() + 60 * budget.minutes if budget.minutes is not None else float("inf")
     while time.monotonic() < deadline and (budget.trials is None or _finished(study) < budget.trials):
         trial = study.ask(drawn_from)
         values = dict(trial.params)
@@ -111,7 +113,9 @@ class DvcExperiment:
     def __init__(self, name: str, member: int, values: Mapping[str, Any], copy_paths: Sequence[str]) -> None:
         changes = [f"--set-param={key}={json.dumps(value)}" for key, value in values.items()]
         copies = [f"--copy-paths={path}" for path in copy_paths]
-        self._name, self._member = name, member
+        self._member = member
+        head = _output("git", "rev-parse", "HEAD").strip()
+        self._ref = f"refs/exps/{head[:2]}/{head[2:]}/{name}"
         self._before = set(_temporary_folders())
         command = ["dvc", "exp", "run", "--temp", "--name", name, *changes, *copies, f"train@{member}"]
         # A session of its own: stopping it also stops the training below it.
@@ -147,11 +151,9 @@ class DvcExperiment:
         """Read the metrics that the experiment committed."""
         if self._process.wait() != 0:
             return None
-        refs = _output("git", "for-each-ref", "--format=%(refname)", "refs/exps").split()
-        ref = next((ref for ref in refs if ref.endswith(f"/{self._name}")), None)
-        if ref is None:
+        if not _output("git", "for-each-ref", self._ref):
             return None
-        metrics = json.loads(_output("git", "show", f"{ref}:metrics/train/{self._member}.json"))
+        metrics = json.loads(_output("git", "show", f"{self._ref}:metrics/train/{self._member}.json"))
         return float(metrics["val"]["accuracy"]) if "val" in metrics else None
 
 
@@ -173,7 +175,7 @@ def read_space(path: Path) -> dict[str, dict[str, Any]]:
             raise UserError(f"{path}: {key}: {choice} is neither {{low, high[, log][, step]}} nor {{choices: [...]}}")
         try:
             _distribution(choice)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, ArithmeticError) as error:
             raise UserError(f"{path}: {key}: {choice} is no range to choose from ({error})") from None
     return space
 
@@ -222,6 +224,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Search, then draw `.cache/search/NAME.png`. Raises UserError without a budget, or without Optuna."""
     if arguments.trials is None and arguments.minutes is None:
         raise UserError("say how long to search: --trials N, --minutes M, or both")
+    if not all(limit is None or limit > 0 for limit in (arguments.trials, arguments.minutes)):
+        raise UserError("--trials and --minutes must be more than 0")
     space = read_space(arguments.space)
     study = open_study(arguments.name, seed=arguments.seed)
     budget = Budget(arguments.trials, arguments.minutes)
@@ -229,7 +233,8 @@ def run(arguments: argparse.Namespace) -> int:
     def begin(number: int, values: Mapping[str, Any]) -> Experiment:
         return DvcExperiment(f"{arguments.name}-{number}", arguments.member, values, arguments.copy_paths)
 
-    search(study, space, budget, begin)
+    with _ended_as_by_ctrl_c():
+        search(study, space, budget, begin)
     picture = Path(".cache", "search", f"{arguments.name}.png")
     draw(study, picture)
     best = f"{arguments.name}-{study.best_trial.number}" if any(t.value is not None for t in study.trials) else None
@@ -267,8 +272,33 @@ def _distribution(choice: Mapping[str, Any]) -> Any:
 
     if "choices" in choice:
         return distributions.CategoricalDistribution(choice["choices"])
-    whole = isinstance(choice["low"], int) and isinstance(choice["high"], int)
+    whole = all(isinstance(choice[key], int) for key in ("low", "high", "step") if key in choice)
     return (distributions.IntDistribution if whole else distributions.FloatDistribution)(**choice)
+
+
+@contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """Let a closed terminal or `kill` end the trial that runs, too, which has a session of its own."""
+    before = {ending: signal.signal(ending, signal.default_int_handler) for ending in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for ending, handler in before.items():
+            signal.signal(ending, handler)
+
+
+def _check_same_space(study: Any, drawn_from: Mapping[str, Any]) -> None:
+    """Raise UserError when a key was searched in a way that Optuna cannot mix with today's."""
+    from optuna import distributions
+
+    for trial in study.get_trials(deepcopy=False):
+        for key in trial.distributions.keys() & drawn_from.keys():
+            try:
+                distributions.check_distribution_compatibility(trial.distributions[key], drawn_from[key])
+            except ValueError as error:
+                raise UserError(
+                    f"{key}: this study searched otherwise before ({error}); give it another --name"
+                ) from None
 
 
 def _finished(study: Any) -> int:

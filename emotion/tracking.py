@@ -55,7 +55,8 @@ class FaceTracker:
         found = self._find(frame, time_s)
         rows = self.predictor.probabilities([crop_face(frame, face.box) for face in found])
         keep = math.exp(-(time_s - self._last_s) / self.smoothing_s) if self.smoothing_s > 0 else 0.0
-        self.tracks = [track for track in self.tracks if time_s - track.seen_s <= _KEEP_FOR_S]
+        oldest = min(time_s - _KEEP_FOR_S, self._last_s)  # the last look counts, however long ago it was
+        self.tracks = [track for track in self.tracks if track.seen_s >= oldest]
         free = list(self.tracks)
         seen = []
         for face, row in zip(found, rows, strict=True):

@@ -11,6 +11,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from emotion.errors import UserError
+from stages._check import problems
 from stages._verify import compare, output_digests
 
 PUBLISHED = Path("results/fer2013")
@@ -77,13 +78,18 @@ def _note_look_at_test_set(root: Path) -> None:
 def prepare(root: Path) -> None:
     """Put the published parameters in place, reading from data/local/ where something lies there, else from Kaggle.
 
-    Raises UserError when params.yaml has changes that would be lost.
+    Raises UserError when params.yaml has changes that would be lost, or the published ones no longer run.
     """
     brought = [path for path in (root / "data/local").iterdir() if path.name != ".gitignore"]
     yaml = YAML()
     yaml.width = 4096
     params = yaml.load(root / PUBLISHED / "params.yaml")
     params["data"]["source"] = "local" if brought else "kaggle"
+    if found := problems(params):
+        raise UserError(
+            f"{PUBLISHED}/params.yaml is of another version of the code: {'; '.join(found)}; "
+            f"check out the commit that {PUBLISHED}/COMMIT names"
+        )
     temporary = root / "params.yaml.part"
     with temporary.open("w") as file:
         yaml.dump(params, file)

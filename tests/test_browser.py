@@ -138,6 +138,24 @@ def test_the_webcam_is_labelled_live_and_stops(page, address, tmp_path):
     assert complaints == [] and all(url.startswith((address, "blob:", "ws://127.0.0.1")) for url in asked)
 
 
+def test_impatient_clicks_leave_no_camera_on(page, address):
+    page.goto(address)
+    page.evaluate(
+        """() => {
+            const media = navigator.mediaDevices, ask = media.getUserMedia.bind(media);
+            window.streams = [];
+            media.getUserMedia = async (wanted) => { const stream = await ask(wanted); streams.push(stream); return stream; };
+            for (let click = 0; click < 3; click++) document.getElementById("webcam").click();
+        }"""
+    )
+    live = "streams.flatMap((stream) => stream.getTracks()).filter((track) => track.readyState === 'live').length"
+    page.wait_for_selector("#faces li", timeout=20_000)
+    assert page.evaluate("streams.length") == 3
+    assert page.evaluate(live) == 1
+    page.click("#webcam")
+    assert page.evaluate(live) == 0
+
+
 def test_the_page_can_be_used_by_keyboard_and_on_a_telephone(page, address):
     page.set_viewport_size({"width": 360, "height": 700})
     page.goto(address)

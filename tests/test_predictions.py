@@ -65,6 +65,16 @@ def test_another_table_is_refused(text: str) -> None:
         read_predictions(text)
 
 
+def test_a_true_label_without_a_probability_is_refused() -> None:
+    with pytest.raises(UserError, match=r"true label 'Happy', but probabilities of \['sad', 'happy'\] only"):
+        read_predictions("path,label,subset,copy,sad,happy\np,Happy,,,0.5,0.5\n")
+
+
+def test_a_text_with_an_endless_field_is_refused() -> None:
+    with pytest.raises(UserError, match="not a table of predictions"):
+        read_predictions("x" * 200_000)
+
+
 def test_a_cut_off_table_is_refused() -> None:
     with pytest.raises(UserError, match="cut off"):
         read_predictions("path,label,subset,copy,sad,happy\np,sad,,,0.5,0.5\nq,sad,,\n")

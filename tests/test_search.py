@@ -1,12 +1,13 @@
 """The search: proposals, pruning from outside, budget, resuming; experiments are stood in for."""
 
+import signal
 from pathlib import Path
 from typing import Any, ClassVar
 
 import optuna
 import pytest
 
-from emotion import search
+from emotion import cli, search
 from emotion.errors import UserError
 from emotion.search import Budget
 
@@ -117,6 +118,7 @@ def test_the_search_is_drawn(tmp_path: Path) -> None:
     "text",
     [
         *("train.epochs: 3", "train.epochs: {low: 1}", "train.epochs: {choices: [1], low: 0}", "", "a: {low: 1"),
+        "a: {low: 0.0, high: 1.0, step: 0}",
         *("a: {low: 2, high: 1}", "a: {low: x, high: y}", "a: {low: 0.1, high: 1.0, log: true, step: 0.1}"),
     ],
 )
@@ -124,3 +126,33 @@ def test_a_space_that_says_nothing_usable_is_refused(tmp_path: Path, text: str) 
     (tmp_path / "space.yaml").write_text(text)
     with pytest.raises(UserError, match="space.yaml"):
         search.read_space(tmp_path / "space.yaml")
+
+
+def test_bounds_are_whole_numbers_only_with_a_whole_step(tmp_path: Path) -> None:
+    (tmp_path / "space.yaml").write_text("a: {low: 0, high: 1, step: 0.25}\nb: {low: 0, high: 8, step: 4}")
+    study = search.open_study("s", seed=0, folder=tmp_path)
+    drawn = {key: search._distribution(choice) for key, choice in search.read_space(tmp_path / "space.yaml").items()}
+    asked = [study.ask(drawn).params for _ in range(20)]
+    assert {one["a"] for one in asked} <= {0.0, 0.25, 0.5, 0.75, 1.0} and len({one["a"] for one in asked}) > 2
+    assert {one["b"] for one in asked} <= {0, 4, 8}
+
+
+def test_a_study_is_not_mixed_with_another_space(tmp_path: Path) -> None:
+    search.search(search.open_study("s", seed=0, folder=tmp_path), SPACE, Budget(2, None), Pretended)
+    wider = {**SPACE, "train.optimizer": {"choices": ["sgd", "adam", "adamw"]}}
+    again = search.open_study("s", seed=0, folder=tmp_path)
+    with pytest.raises(UserError, match=r"train\.optimizer: this study searched otherwise .* another --name"):
+        search.search(again, wider, Budget(4, None), Pretended)
+    assert all(trial.state.is_finished() for trial in again.trials)
+
+
+@pytest.mark.parametrize("limit", [["--trials", "0"], ["--minutes", "0"], ["--minutes", "-1"]])
+def test_a_search_for_no_time_at_all_is_refused(limit: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["search", "space.yaml", *limit]) == 2
+    assert "must be more than 0" in capsys.readouterr().err
+
+
+def test_a_terminated_search_is_interrupted() -> None:
+    with pytest.raises(KeyboardInterrupt), search._ended_as_by_ctrl_c():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is not signal.default_int_handler

@@ -221,6 +221,12 @@ def test_without_smoothing_each_frame_speaks_for_itself():
         assert track.label_index == row.argmax()
 
 
+def test_a_face_is_the_same_one_however_rarely_it_is_looked_at():
+    tracker = tracker_of([np.eye(7)[0]] * 3)
+    frame = np.zeros((60, 60, 3), np.uint8)
+    assert [tracker.update(frame, float(second))[0].number for second in range(3)] == [1, 1, 1]
+
+
 def test_a_second_face_that_comes_in_is_found_soon():
     tracker = FaceTracker(Predictor(detector=BlazeFace(halvings=1)))
     one, two = canvas_with([(10, 60, 120)]), canvas_with([(10, 60, 120), (180, 60, 120)])

@@ -10,6 +10,7 @@ import keras
 from keras import layers
 from pydantic import Field
 
+from emotion.errors import UserError
 from emotion.params import Params
 
 
@@ -25,9 +26,17 @@ class Network(Params):
     def logits(
         self, pixels: keras.KerasTensor, *, label_count: int, batch_norm: type[layers.Layer]
     ) -> keras.KerasTensor:
-        """Build the network: pixels [batch, size, size, channels], 0-255 -> logits float32 [batch, label_count]."""
+        """Build the network: pixels [batch, size, size, channels], 0-255 -> logits float32 [batch, label_count].
+
+        Raises UserError when the faces are too small for so many blocks.
+        """
         x = layers.Rescaling(1 / 64, offset=-2.0, name="scale")(pixels)
         last = len(self.convolutions)
+        if (side := min(pixels.shape[1:3])) < 2**last:
+            raise UserError(
+                f"model.vgg.convolutions: {last} blocks halve the side {last} times, which {side} px are too few for; "
+                f"take fewer blocks, or preprocess.size_px of at least {2**last}"
+            )
         for block, convolutions in enumerate(self.convolutions, start=1):
             for number in range(1, convolutions + 1):
                 name = f"block{block}_conv{number}"

@@ -39,11 +39,15 @@ async function showPicture(file) {
 // --- webcam: one frame is on its way at a time ------------------------------------------------------------------------
 async function startCamera() {
   complain("");
-  ++request;
+  const mine = ++request;
+  let stream = null;
+  const isLate = () => mine !== request;  // a picture or another click came while the browser asked for permission
   try {
-    const stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: FRAME_WIDTH } }, audio: false });
+    stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: FRAME_WIDTH } }, audio: false });
+    if (isLate()) { stop(stream); return; }
     video.srcObject = stream;
     await video.play();  // before the socket: a frame needs the video's size
+    if (isLate()) { stop(stream); return; }
     const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live`);
     camera = { stream, socket, times: [], frame: document.createElement("canvas") };
     socket.onopen = sendFrame;
@@ -52,19 +56,24 @@ async function startCamera() {
     element("webcam").setAttribute("aria-pressed", "true");
     element("webcam").textContent = "Stop webcam";
   } catch (error) {
-    video.srcObject?.getTracks().forEach((track) => track.stop());
+    if (stream) stop(stream);
+    if (isLate()) return;
     stopCamera();
     complain(navigator.mediaDevices ? `The webcam cannot be used: ${error.message}` : "The browser allows the webcam on localhost and https only.");
   }
+}
+
+function stop(stream) {
+  stream.getTracks().forEach((track) => track.stop());
+  if (video.srcObject === stream) video.srcObject = null;
 }
 
 function stopCamera() {
   if (!camera) return;
   const old = camera;
   camera = null;
-  old.stream.getTracks().forEach((track) => track.stop());
+  stop(old.stream);
   old.socket.close();
-  video.srcObject = null;
   element("webcam").setAttribute("aria-pressed", "false");
   element("webcam").textContent = "Start webcam";
   element("speed").textContent = "";

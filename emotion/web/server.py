@@ -82,7 +82,7 @@ def create_app(predictor: Predictor, *, max_upload_bytes: int, hosts: list[str])
 
 def allowed_hosts(host: str) -> list[str]:
     """Names to answer to when bound to `host`: the loopback's own, or any where the page was opened to others."""
-    return ["localhost", "127.0.0.1", "[::1]", "::1"] if is_loopback(host) else ["*"]
+    return ["localhost", "127.0.0.1", "[::1]", "::1", host] if is_loopback(host) else ["*"]
 
 
 def is_loopback(host: str) -> bool:
