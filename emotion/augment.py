@@ -1,4 +1,4 @@
-"""Stateless, vectorised augmentation: (images, targets, seed) -> images, targets."""
+"""Stateless, vectorised augmentation: (images, seed) -> images."""
 
 import math
 from collections.abc import Callable
@@ -23,25 +23,21 @@ class Augmentation(Params):
     contrast: float = Field(ge=0, lt=1)  # fraction: 0.2 is 0.8 to 1.2 times the contrast
     erase: float = Field(ge=0, le=1)  # probability of greying one random rectangle
     erase_area: float = Field(ge=0, le=0.5)  # largest erased fraction of the picture
-    mixup: float = Field(ge=0, le=1)  # pictures blend in shares by Beta(mixup, mixup)
 
-    def __call__(self, images: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Change a batch of pictures; their targets change only by mixup.
+    def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Change a batch of pictures.
 
         Args:
             images: uint8 [batch, height, width, channels], 0-255.
-            targets: float32 [batch, label_count], one-hot.
             seed: int64 [2]; the same seed gives the same pictures.
 
-        Returns: float32 [batch, height, width, channels], 0-255, and float32 [batch, label_count].
+        Returns: float32 [batch, height, width, channels], 0-255.
         """
-        images, changes = tf.cast(images, tf.float32), self._changes()
-        for number, (change, is_on) in enumerate(changes):
+        images = tf.cast(images, tf.float32)
+        for number, (change, is_on) in enumerate(self._changes()):
             if is_on:
                 images = change(images, tf.random.experimental.stateless_fold_in(seed, number))
-        if not self.mixup:
-            return images, targets
-        return self._mix(images, targets, tf.random.experimental.stateless_fold_in(seed, len(changes)))
+        return images
 
     def _changes(self) -> list[tuple[Callable[[tf.Tensor, tf.Tensor], tf.Tensor], bool]]:
         moves = bool(self.shift or self.scale or self.rotation_deg or self.flip)
@@ -85,20 +81,6 @@ class Augmentation(Params):
         columns = _inside(left * (1 - width), width, tf.shape(images)[2])
         hole = rows[:, :, None] & columns[:, None, :] & (chance < self.erase)[:, None, None]
         return tf.where(hole[..., None], 127.5, images)
-
-    def _mix(self, images: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Blend each picture and its target with the next of the batch; its own share is the larger, 0.5 to 1.
-
-        Source: Zhang et al. 2017, mixup (https://arxiv.org/abs/1710.09412).
-        """
-        one, other = tf.unstack(tf.random.stateless_gamma([2, tf.shape(images)[0]], seed, alpha=self.mixup))
-        share = tf.math.divide_no_nan(one, one + other)  # two tiny draws may both be rounded to 0
-        own = tf.maximum(share, 1 - share)[:, None]
-        pixels = own[:, None, None]
-        return (
-            pixels * images + (1 - pixels) * tf.roll(images, 1, axis=0),
-            own * targets + (1 - own) * tf.roll(targets, 1, axis=0),
-        )
 
 
 def _projective(

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from emotion.records import Faces
 
-Augment = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:
@@ -26,11 +26,9 @@ def training_batches(
 
     Args:
         faces: images uint8 [n, size, size, channels].
-        augment: (pictures uint8 [batch, size, size, channels], targets float32 [batch, label_count], seed int64 [2]) ->
-            pictures float32, targets float32, of the same shapes.
+        augment: (uint8 [batch, size, size, channels], int64 [2]) -> float32, same shape.
 
-    Yields: (float32 [batch, size, size, channels] 0-255, float32 [batch, label_count]), as `augment` makes them of one-hot
-        targets.
+    Yields: (float32 [batch, size, size, channels] 0-255, float32 [batch, label_count] one-hot).
     """
     count, steps = len(faces.images), steps_per_epoch(len(faces.images), batch_size)
     images, labels = _in_memory(faces)
@@ -42,8 +40,8 @@ def training_batches(
 
     def batch(step: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         # Steps count up over all epochs; the offset keeps their seeds apart from the permutations'.
-        targets = tf.one_hot(tf.gather(labels, rows), label_count)
-        return augment(tf.gather(images, rows), targets, tf.stack([seed + 1_000_003, step]))
+        pictures = augment(tf.gather(images, rows), tf.stack([seed + 1_000_003, step]))
+        return pictures, tf.one_hot(tf.gather(labels, rows), label_count)
 
     order = tf.data.Dataset.range(first_epoch, epochs).flat_map(epoch_order)
     return _tuned(order.map(batch, num_parallel_calls=2, deterministic=True))

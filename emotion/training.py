@@ -32,7 +32,7 @@ class Task:
         train: faces to learn from.
         val: faces to choose the checkpoint on; may be empty, which needs `keep: last` and no early stopping.
         label_count: of the data set.
-        augment: as `training_batches` takes it.
+        augment: (uint8 [batch, size, size, channels], seed int64 [2]) -> float32 of the same shape.
         seed: of the order of the faces and of their augmentation.
     """
 

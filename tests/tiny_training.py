@@ -88,7 +88,7 @@ def train(job: dict[str, Any], recipe: Recipe) -> list[str]:
                 Faces(images[:20], labels[:20], None),
                 label_count=3,
                 recipe=recipe,
-                augment=lambda pictures, targets, seed: (tf.cast(pictures, tf.float32), targets),
+                augment=lambda pictures, seed: tf.cast(pictures, tf.float32),
                 seed=0,
             ),
             state_file=StateFile(folder, key="key"),
