@@ -10,6 +10,7 @@ import json
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import pandas as pd
@@ -41,12 +42,13 @@ def row(repository: Path, name: str, commit: str, baseline: str) -> dict[str, An
     images = json.loads(_file(repository, commit, "metrics/preprocess/train.json"))["images"]
     held_out = json.loads(_file(repository, commit, "metrics/preprocess/val.json"))["images"]
     epochs = sum(report["epochs"] for report in reports.values())
-    accuracies = [report["val"]["accuracy"] for report in reports.values()]
+    accuracies, losses = ([report["val"][key] for report in reports.values()] for key in ("accuracy", "log_loss"))
     return {
         "experiment": name,
         "change": change(before, params),
         "val_images": held_out,
-        "val_accuracy": round(sum(accuracies) / len(accuracies), 6),
+        "val_accuracy": round(mean(accuracies), 6),
+        "val_log_loss": round(mean(losses), 6),
         "epochs": epochs,
         "tflop": round(training_tflop(params, images=images, epochs=epochs)),
         "minutes": minutes(repository, _yaml(repository, commit, "dvc.lock")),
@@ -143,7 +145,11 @@ def page(results: Path) -> str:
     scored = pd.read_csv(results / "scored.csv")
     context = {
         "tried": tried.to_dict("records"),
-        "accuracy": dict(zip(tried.experiment, tried.val_accuracy, strict=True)),
+        **{
+            name: dict(zip(tried.experiment, tried[column], strict=True))
+            for name, column in (("accuracy", "val_accuracy"), ("log_loss", "val_log_loss"), ("minutes", "minutes"))
+        },
+        "short": json.loads((results / "short/metrics/evaluate.json").read_text()),
         "late": late_epochs(results / "fer2013/metrics/history/0.csv", first=35),
         "distilled_end": pd.read_csv(results / "short/self-distilled-history.csv").val_accuracy.iloc[-1],
         "scored": scored.to_dict("records"),

@@ -52,7 +52,7 @@ def repository(tmp_path: Path) -> Path:
 
     git("init", "-q")
     params = (ROOT / "params.yaml").read_text().replace("source: synthetic", "source: local    ")
-    report = {"epochs": 7, "val": {"accuracy": 0.5}}
+    report = {"epochs": 7, "val": {"accuracy": 0.5, "log_loss": 1.25}}
     files = {
         "params.yaml": params,
         "dvc.lock": "stages: {}\n",
@@ -84,5 +84,28 @@ def test_an_experiment_becomes_a_row_once(repository: Path, tmp_path: Path) -> N
         collect(repository, table).to_csv(table, index=False)
     [found] = collect(repository, table).to_dict("records")
     assert (found["experiment"], found["change"], found["epochs"]) == ("shorter", "train.epochs=7", 7)
-    assert (found["val_accuracy"], found["val_images"]) == (0.5, 100)
+    assert (found["val_accuracy"], found["val_log_loss"], found["val_images"]) == (0.5, 1.25, 100)
     assert pd.isna(found["minutes"])
+
+
+def test_an_experiment_of_other_code_keeps_its_row(repository: Path, tmp_path: Path) -> None:
+    table = tmp_path / "experiments.csv"
+    kept = collect(repository, table)
+    kept.to_csv(table, index=False)
+
+    def git(*arguments: str) -> None:
+        names = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+        subprocess.run(["git", *names, *arguments], cwd=repository, check=True, capture_output=True)
+
+    [(_, commit, _)] = experiments(repository)
+    git("checkout", "-q", commit)
+    file = repository / "params.yaml"
+    file.write_text(file.read_text().replace("    blocks: 4 ", "    floors: 4 ", 1))
+    git("commit", "-qam", "a parameter that today's code does not know")
+    git("update-ref", next(iter(references(repository))), "HEAD")
+    pd.testing.assert_frame_equal(collect(repository, table), kept)
+
+
+def references(repository: Path) -> list[str]:
+    listing = ["git", "for-each-ref", "refs/exps", "--format=%(refname)"]
+    return subprocess.run(listing, cwd=repository, check=True, capture_output=True, text=True).stdout.split()
