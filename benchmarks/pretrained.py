@@ -25,7 +25,7 @@ FROM_RANDOM = {
     "finetune_learning_rate": 0.001,
     "dropout": 0.0,
 }
-RECIPE = {"optimizer": "adam", "weight_decay": 0.0, "batch_size": 32, "epochs": 12, "warmup_epochs": 1.0}
+RECIPE = {"optimizer": "adam", "weight_decay": 0.0, "batch_size": 32, "epochs": 10, "warmup_epochs": 1.0}
 
 
 def pretraining() -> dict[str, Any]:
