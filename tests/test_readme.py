@@ -50,7 +50,7 @@ def test_the_published_results_are_those_of_the_published_run() -> None:
     assert f"| one view | {percent(scores['single_view']['accuracy'])} % |" in README
     assert f"Macro-F1 {percent(scores['macro_f1'])} % ({span(intervals['macro_f1'])})" in README
     assert f"calibration error {scores['calibration']['after']['ece']:.3f}." in README
-    assert f"{images['val']['total']:,} validation faces" in README
+    assert f"chosen on validation faces, {images['val']['total']:,} at last" in README
     assert f"{scores['images'] - scores['subsets']['unseen']['images']:,} of the test faces" in README
     parameters = json.loads((folder / "train/0.json").read_text())["parameters"]
     assert f"one network of {parameters:,} weights" in README
@@ -70,8 +70,13 @@ def test_the_network_that_others_ship_scores_what_is_said() -> None:
 
 def test_the_short_recipe_takes_and_scores_what_is_said() -> None:
     scores = json.loads((ROOT / "results/short/metrics/evaluate.json").read_text())
-    [row] = [row for row in experiments() if row["experiment"] == "short"]
-    ten, one = percent(scores["accuracy"]), percent(scores["single_view"]["accuracy"])
-    assert (
-        f"{row['minutes']} minutes on two busy cores: {ten} % in ten views, {one} % in one (`results/short/`)" in README
+    single = scores["single_view"]
+    [row] = [row for row in experiments() if row["experiment"] == "short-deeper"]
+    ten, one = (
+        f"{percent(each['accuracy']['mean'])} ± {percent(each['accuracy']['std'])} %"
+        for each in (scores["members"], single["members"])
     )
+    assert scores["members"]["count"] == 2
+    assert f"{row['epochs']} epochs, {row['minutes']} minutes: {ten} in ten views, {one} in one (two seeds)" in README
+    together = f"{percent(scores['accuracy'])} % and {percent(single['accuracy'])} % (`results/short/`)"
+    assert f"both together {together}" in README
