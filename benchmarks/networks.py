@@ -17,7 +17,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from benchmarks.pipeline import run_data_stages, run_data_stages_of
-from benchmarks.pretrained import pretrain
+from benchmarks.pretrained import pretrain, settings
 from benchmarks.processes import PARAMS, RESULTS, machine, read_params, run_train
 from emotion.page import percent
 from stages._stage import write_json
@@ -71,6 +71,7 @@ def main() -> None:
     parser.add_argument("zip_file", type=Path, nargs="?", help="FER2013; without it drawn faces only")
     parser.add_argument("--epochs", type=int, default=20, help="on drawn faces (default 20)")
     parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS)
+    parser.add_argument("--weights", type=Path, help="of benchmarks.pretrained; without it they are learnt first")
     arguments = parser.parse_args()
     kept = RESULTS / "networks.json"
     results = json.loads(kept.read_text()) if kept.exists() else {"drawn": {}, "fer2013": {}}
@@ -86,7 +87,10 @@ def main() -> None:
         if arguments.zip_file:
             run_data_stages(arguments.zip_file, folders["fer2013"])
             places.append(("fer2013", folders["fer2013"], 1))
-        backbone = pretrain(Path(name) / "backbone.weights.h5") if "transfer" in arguments.networks else {}
+        backbone: dict[str, Any] = {}
+        if "transfer" in arguments.networks:
+            weights = arguments.weights
+            backbone = settings(weights.resolve()) if weights else pretrain(Path(name) / "backbone.weights.h5")
         for network in arguments.networks:
             for data, records, epochs in places:
                 results[data][network] = train(network, records, epochs=epochs, backbone=backbone)

@@ -47,6 +47,11 @@ def pretrain(weights: Path) -> dict[str, Any]:
         run_data_stages_of(pretraining(), Path(name))
         run_train(Path(name))
         save_backbone(Path(name) / "0.keras", weights)
+    return settings(weights)
+
+
+def settings(weights: Path) -> dict[str, Any]:
+    """The parameters of `model.transfer` that name a file of `pretrain`."""
     return BACKBONE | {"weights": str(weights), "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}
 
 
