@@ -40,17 +40,17 @@ def test_minutes_are_those_of_the_model_that_the_lock_names(tmp_path: Path) -> N
     assert minutes(tmp_path, lock) is None
 
 
+def git(folder: Path, *arguments: str) -> str:
+    names = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    done = subprocess.run(["git", *names, *arguments], cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A clone with one experiment that changed the number of epochs."""
 
-    def git(*arguments: str) -> str:
-        names = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
-        return subprocess.run(
-            ["git", *names, *arguments], cwd=tmp_path, check=True, capture_output=True, text=True
-        ).stdout.strip()
-
-    git("init", "-q")
+    git(tmp_path, "init", "-q")
     params = (ROOT / "params.yaml").read_text().replace("source: synthetic", "source: local    ")
     report = {"epochs": 7, "val": {"accuracy": 0.5, "log_loss": 1.25}}
     files = {
@@ -63,13 +63,13 @@ def repository(tmp_path: Path) -> Path:
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    git("add", "-A")
-    git("commit", "-qm", "base")
-    base = git("rev-parse", "HEAD")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "base")
+    base = git(tmp_path, "rev-parse", "HEAD")
     (tmp_path / "params.yaml").write_text(params.replace("  epochs: 20 ", "  epochs: 7 "))
-    git("commit", "-qam", "experiment")
-    git("update-ref", f"refs/exps/{base[:2]}/{base[2:]}/shorter", "HEAD")
-    git("reset", "-q", "--hard", base)
+    git(tmp_path, "commit", "-qam", "experiment")
+    git(tmp_path, "update-ref", f"refs/exps/{base[:2]}/{base[2:]}/shorter", "HEAD")
+    git(tmp_path, "reset", "-q", "--hard", base)
     return tmp_path
 
 
@@ -92,19 +92,10 @@ def test_an_experiment_of_other_code_keeps_its_row(repository: Path, tmp_path: P
     table = tmp_path / "experiments.csv"
     collect(repository, table).to_csv(table, index=False)
 
-    def git(*arguments: str) -> None:
-        names = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
-        subprocess.run(["git", *names, *arguments], cwd=repository, check=True, capture_output=True)
-
-    [(_, commit, _)] = experiments(repository)
-    git("checkout", "-q", commit)
+    [(name, commit, base)] = experiments(repository)
+    git(repository, "checkout", "-q", commit)
     file = repository / "params.yaml"
     file.write_text(file.read_text().replace("    blocks: 4 ", "    floors: 4 ", 1))
-    git("commit", "-qam", "a parameter that today's code does not know")
-    git("update-ref", next(iter(references(repository))), "HEAD")
+    git(repository, "commit", "-qam", "a parameter that today's code does not know")
+    git(repository, "update-ref", f"refs/exps/{base[:2]}/{base[2:]}/{name}", "HEAD")
     assert collect(repository, table).to_csv(index=False) == table.read_text()
-
-
-def references(repository: Path) -> list[str]:
-    listing = ["git", "for-each-ref", "refs/exps", "--format=%(refname)"]
-    return subprocess.run(listing, cwd=repository, check=True, capture_output=True, text=True).stdout.split()
