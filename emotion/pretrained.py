@@ -8,8 +8,7 @@ import numpy as np
 
 from emotion.errors import UserError
 from emotion.model_file import load_model
-
-HEAD = "logits"  # the one layer of every network whose weights know the labels
+from emotion.network import HEAD
 
 
 def checked_file(path: str, sha256: str, *, key: str) -> Path:
