@@ -15,16 +15,17 @@ from benchmarks.pipeline import run_data_stages_of
 from benchmarks.processes import PARAMS, read_params, run_train
 
 BACKBONE = {"backbone": "MobileNet", "resize_px": 48}
-# Other faces than those of params.yaml, and more of them; changed as those are, so that what is learnt holds for them.
-FACES = {"seed": 1, "train_images": 16_800, "test_images": 14}
+# Other faces than those of params.yaml, more of them, with plainer expressions, and hardly changed.
+FACES = {"seed": 1, "train_images": 16_800, "test_images": 14, "min_intensity": 0.4}
+CHANGES = {"shift": 0.05, "scale": 0.1, "flip": True, "brightness": 0.1, "contrast": 0.2}
 FROM_RANDOM = {
     "weights": "none",
     "frozen_epochs": 0,
     "unfreeze": "all",
-    "finetune_learning_rate": 0.03,
+    "finetune_learning_rate": 0.001,
     "dropout": 0.0,
 }
-RECIPE = {"optimizer": "muon", "weight_decay": 0.02, "batch_size": 64, "epochs": 12, "ema_decay": 0.998}
+RECIPE = {"optimizer": "adam", "weight_decay": 0.0, "batch_size": 32, "epochs": 10, "warmup_epochs": 1.0}
 
 
 def pretraining() -> dict[str, Any]:
@@ -35,6 +36,7 @@ def pretraining() -> dict[str, Any]:
     params["split"]["val_fraction"] = 0.05
     params["model"]["network"] = "transfer"
     params["model"]["transfer"].update(BACKBONE | FROM_RANDOM)
+    params["augment"] = dict.fromkeys(params["augment"], 0.0) | CHANGES
     params["train"].update(RECIPE)
     return params
 
@@ -44,7 +46,6 @@ def pretrain(weights: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         run_data_stages_of(pretraining(), Path(name))
         run_train(Path(name))
-        print((Path(name) / "train.json").read_text(), flush=True)
         save_backbone(Path(name) / "0.keras", weights)
     return settings(weights)
 

@@ -12,7 +12,6 @@ from emotion.batch_norm import FusedBatchNormalization, SynchronizedBatchNormali
 from emotion.recipe import Recipe
 
 EVALUATION_BATCH = 256
-HEAD = "logits"  # the one layer of every network whose weights know the labels
 
 
 class Network(Protocol):

@@ -4,7 +4,6 @@ from typing import Any
 
 import keras
 
-from emotion.muon import Muon
 from emotion.recipe import Recipe
 
 
@@ -32,8 +31,6 @@ def make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
             optimizer = keras.optimizers.Adam(**common)
         case "adamw":
             optimizer = keras.optimizers.AdamW(**common)
-        case "muon":
-            optimizer = Muon(**common)
     if recipe.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer

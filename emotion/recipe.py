@@ -23,13 +23,6 @@ class Init(Params):
         return self
 
 
-class Progressive(Params):
-    """Parameters of `train.progressive`: smaller pictures at the beginning."""
-
-    epochs: int = Field(ge=0)  # 0 = off
-    size_px: int = Field(ge=8)  # side of the smaller pictures
-
-
 class Recipe(Params):
     """Parameters of `train`."""
 
@@ -42,8 +35,7 @@ class Recipe(Params):
     batch_size: int = Field(ge=1)
     devices: int = Field(ge=1)  # that share each batch: GPUs, or the CPU standing in for as many
     init: Init
-    progressive: Progressive
-    optimizer: Literal["sgd", "adam", "adamw", "muon"]  # sgd is SGD with Nesterov momentum 0.9
+    optimizer: Literal["sgd", "adam", "adamw"]  # sgd is SGD with Nesterov momentum 0.9
     learning_rate: float = Field(gt=0)  # the peak of the schedule
     schedule: Literal["constant", "cosine", "plateau"]
     warmup_epochs: float = Field(ge=0)  # linear, before a cosine
@@ -64,15 +56,6 @@ class Recipe(Params):
             raise ValueError(f"warmup_epochs ({self.warmup_epochs}) must be less than epochs ({self.epochs})")
         if self.batch_size % self.devices:
             raise ValueError(f"batch_size ({self.batch_size}) must be a multiple of devices ({self.devices})")
-        if self.progressive.epochs and (
-            self.keep == "best" or self.early_stopping_patience or self.schedule == "plateau"
-        ):
-            raise ValueError(
-                "progressive: pictures of two sizes have validation scores that cannot be compared; set keep: last, "
-                "early_stopping_patience: 0 and another schedule than plateau, or progressive.epochs: 0"
-            )
-        if self.progressive.epochs >= self.epochs:
-            raise ValueError(f"progressive.epochs ({self.progressive.epochs}) must be less than epochs ({self.epochs})")
         if self.portable and self.precision != "float32":
             raise ValueError("portable: true needs precision: float32")
         return self

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from emotion.network import EVALUATION_BATCH, FineTuned, Network, Phase, build_m
 from emotion.optimizer import make_optimizer
 from emotion.processes import process_count, process_index, share
 from emotion.progress import Progress
-from emotion.progressive import for_size, shrinking, shrunk_faces
 from emotion.recipe import Recipe
 from emotion.records import Faces
 from emotion.session import Session
@@ -124,8 +123,8 @@ def train_network(
         first_epoch, last_epoch = last_epoch, last_epoch + phase.epochs
         if not session.stopped and len(session.history) < last_epoch:
             with scope():
-                optimizer = _phase_optimizer(model, phase, recipe, task.steps)
-                _fit(task, model, optimizer, keeper, session, first_epoch, last_epoch)
+                _compile(model, phase, recipe, task.steps)
+                _fit(task, model, keeper, session, first_epoch, last_epoch)
     return Trained(session.kept_weights, session.kept_epoch, session.history)
 
 
@@ -135,51 +134,25 @@ def _phases(network: Network, model: keras.Model, recipe: Recipe) -> list[Phase]
     return [Phase(recipe.epochs, recipe.learning_rate)]
 
 
-def _fit(
-    task: Task,
-    model: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
-    keeper: KeepWeights,
-    session: Session,
-    first: int,
-    last: int,
-) -> None:
-    """Train the model in its phase, epochs first ... last-1, or what of them is not done.
-
-    Where the size of the pictures changes, it goes on as an interrupted training does.
-    """
+def _fit(task: Task, model: keras.Model, keeper: KeepWeights, session: Session, first: int, last: int) -> None:
+    """Train the compiled model in its phase, epochs first ... last-1, or what of them is not done."""
     recipe = task.recipe
     watchers = _watchers(recipe, is_last=last == recipe.epochs)
+    next_epoch = session.enter(model, first, watchers)
+    held_out, validation = task.validation(keeper)
     progress = Progress(recipe.epochs, task.steps, recipe.batch_size)
-    for stretch, sized, end in _stretches(task, model, last):
-        if session.stopped or len(session.history) >= end:
-            continue
-        _compile(sized, optimizer, recipe)
-        next_epoch = session.enter(sized, first, watchers)
-        held_out, validation = stretch.validation(keeper)
-        with _readable_failures(recipe, session):
-            sized.fit(
-                stretch.batches(next_epoch, end),
-                validation_data=held_out,
-                initial_epoch=next_epoch,
-                epochs=end,
-                steps_per_epoch=task.steps,
-                class_weight=task.class_weights(),
-                shuffle=False,
-                verbose=0,
-                callbacks=[*validation, keeper, progress, *watchers, session],
-            )
-
-
-def _stretches(task: Task, model: keras.Model, last: int) -> Iterator[tuple[Task, keras.Model, int]]:
-    """The same layers for each size of the pictures, with the task in that size and the epoch before which it ends."""
-    small = task.recipe.progressive
-    if small.epochs:
-        shrunk = replace(
-            task, val=shrunk_faces(task.val, small.size_px), augment=shrinking(task.augment, small.size_px)
+    with _readable_failures(recipe, session):
+        model.fit(
+            task.batches(next_epoch, last),
+            validation_data=held_out,
+            initial_epoch=next_epoch,
+            epochs=last,
+            steps_per_epoch=task.steps,
+            class_weight=task.class_weights(),
+            shuffle=False,
+            verbose=0,
+            callbacks=[*validation, keeper, progress, *watchers, session],
         )
-        yield shrunk, for_size(model, small.size_px), min(small.epochs, last)
-    yield task, model, last
 
 
 def _check_validation(recipe: Recipe, val: Faces) -> None:
@@ -217,23 +190,17 @@ def _devices_scope(recipe: Recipe) -> Callable[[], AbstractContextManager[Any]]:
     return tf.distribute.MirroredStrategy([f"{kind}:{number}" for number in range(recipe.devices)]).scope
 
 
-def _phase_optimizer(model: keras.Model, phase: Phase, recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
-    """Freeze what the phase freezes, and make the optimizer of the rest."""
+def _compile(model: keras.Model, phase: Phase, recipe: Recipe, steps: int) -> None:
     for layer in model.layers:
         layer.trainable = layer.name not in phase.frozen
     recipe = recipe.model_copy(update={"epochs": phase.epochs, "learning_rate": phase.learning_rate})
-    optimizer = make_optimizer(recipe, steps)
-    optimizer.build(model.trainable_variables)
-    return optimizer
-
-
-def _compile(model: keras.Model, optimizer: keras.optimizers.Optimizer, recipe: Recipe) -> None:
     model.compile(
-        optimizer,
+        make_optimizer(recipe, steps),
         keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
         metrics=["accuracy"],
         jit_compile=recipe.backend == "jax" or _has_gpu(),  # XLA is 3.6 times slower than oneDNN on a CPU
     )
+    model.optimizer.build(model.trainable_variables)
 
 
 def _watchers(recipe: Recipe, *, is_last: bool) -> list[keras.callbacks.Callback]:

@@ -142,7 +142,7 @@ def test_a_lost_process_ends_the_other_with_what_was_kept(tmp_path: Path) -> Non
 
 NETWORKS = {
     "resnet": RESNET,
-    "vgg": {"width": 2, "convolutions": [1, 1], "dense_units": 4, "block_dropout": 0.0, "dense_dropout": 0.0},
+    "vgg": {"width": 2, "blocks": 2, "convolutions": 1, "dense_units": 4, "block_dropout": 0.0, "dense_dropout": 0.0},
     "stacked_cnn": {"filters": 2, "dense_units": 4, "dropout": 0.0},
     "mini_xception": {"width": 2, "modules": 2, "dropout": 0.0},
     "transfer": TRANSFER,

@@ -20,7 +20,7 @@ from emotion.networks import mini_xception, resnet, stacked_cnn, transfer, vgg
 
 RESNET = resnet.Network(width=32, stages=4, blocks=2, attention="none", dropout=0.4)
 MINI_XCEPTION = mini_xception.Network(width=8, modules=4, dropout=0.0)
-VGG = vgg.Network(width=32, convolutions=[1, 2, 2, 2], dense_units=256, block_dropout=0.3, dense_dropout=0.4)
+VGG = vgg.Network(width=32, blocks=4, convolutions=2, dense_units=256, block_dropout=0.3, dense_dropout=0.4)
 STACKED_CNN = stacked_cnn.Network(filters=64, dense_units=256, dropout=0.25)
 
 
@@ -52,7 +52,7 @@ def _forget_models() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("network", "parameters", "multiply_adds"),
     [
-        (VGG, 1_757_863, 96_806_656),
+        (VGG, 1_767_207, 118_040_320),
         (STACKED_CNN, 4_478_727, 290_475_520),
         (MINI_XCEPTION, 58_423, 6_332_544),
         (RESNET, 2_801_063, 312_092_416),

@@ -22,7 +22,6 @@ PLATEAU = {
     "train.early_stopping_patience": 3,
     "train.epochs": 6,
 }
-PROGRESSIVE = {"train.progressive.epochs": 2, "train.progressive.size_px": 46, "train.keep": "last"}
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +37,6 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory, records: Path) -> di
 @pytest.fixture(scope="module")
 def uninterrupted_plateau(tmp_path_factory: pytest.TempPathFactory, records: Path) -> dict[str, bytes]:
     return train_once(tmp_path_factory.mktemp("plateau"), records, **PLATEAU)
-
-
-@pytest.fixture(scope="module")
-def uninterrupted_progressive(tmp_path_factory: pytest.TempPathFactory, records: Path) -> dict[str, bytes]:
-    return train_once(tmp_path_factory.mktemp("progressive"), records, **PROGRESSIVE)
 
 
 def train_once(folder: Path, records: Path, **overrides: object) -> dict[str, bytes]:
@@ -111,16 +105,6 @@ def test_plateau_and_early_stopping_resume_where_they_were(
     kill_at_epoch_line(tmp_path, records, 2)
     assert tiny.run_train(tmp_path, records).returncode == 0
     assert tiny.outputs(tmp_path) == uninterrupted_plateau
-
-
-@pytest.mark.parametrize("epoch", [1, 2, 3], ids=["small pictures", "the last of them", "full size"])
-def test_a_training_that_began_with_smaller_pictures_resumes_where_it_was(
-    epoch: int, tmp_path: Path, records: Path, uninterrupted_progressive: dict[str, bytes]
-) -> None:
-    tiny.write_params(tmp_path, PROGRESSIVE)
-    kill_at_epoch_line(tmp_path, records, epoch)
-    assert tiny.run_train(tmp_path, records).returncode == 0
-    assert tiny.outputs(tmp_path) == uninterrupted_progressive
 
 
 def test_interrupted_training_says_what_is_kept_and_how_to_go_on(tmp_path: Path, records: Path) -> None:

@@ -19,7 +19,6 @@ RECIPE: dict[str, Any] = {
     "batch_size": 8,
     "devices": 1,
     "init": {"path": "", "sha256": ""},
-    "progressive": {"epochs": 0, "size_px": 36},
     "optimizer": "sgd",
     "learning_rate": 0.05,
     "schedule": "cosine",

@@ -1,7 +1,7 @@
 """A half-width VGG with batch normalisation.
 
 Source: Simonyan & Zisserman 2014 (https://arxiv.org/abs/1409.1556), as fitted to FER2013 by Khaireddin & Chen 2021
-(https://arxiv.org/abs/2105.03588): blocks of 3x3 convolutions, here with rising dropout between them.
+(https://arxiv.org/abs/2105.03588): four blocks of two 3x3 convolutions, here with rising dropout between them.
 """
 
 from typing import Annotated
@@ -18,9 +18,10 @@ class Network(Params):
     """Parameters of `model.vgg`."""
 
     width: int = Field(ge=1)  # filters of the first block; each further block doubles them
-    convolutions: list[Annotated[int, Field(ge=1, le=4)]] = Field(min_length=1, max_length=6)  # of each block
+    blocks: int = Field(ge=1, le=6)  # each halves the side
+    convolutions: int = Field(ge=1, le=4)  # per block
     dense_units: int = Field(ge=1)
-    block_dropout: Annotated[float, Field(ge=0, lt=1)]  # after the last block; rises from 0 after the first
+    block_dropout: Annotated[float, Field(ge=0, lt=1)]  # fraction after the last block; rises evenly up to there
     dense_dropout: Annotated[float, Field(ge=0, lt=1)]  # fraction before and after the dense layer
 
     def logits(
@@ -31,14 +32,13 @@ class Network(Params):
         Raises UserError when the faces are too small for so many blocks.
         """
         x = layers.Rescaling(1 / 64, offset=-2.0, name="scale")(pixels)
-        last = len(self.convolutions)
-        if (side := min(pixels.shape[1:3])) < 2**last:
+        if (side := min(pixels.shape[1:3])) < 2**self.blocks:
             raise UserError(
-                f"model.vgg.convolutions: {last} blocks halve the side {last} times, which {side} px are too few for; "
-                f"take fewer blocks, or preprocess.size_px of at least {2**last}"
+                f"model.vgg.blocks: {self.blocks} blocks halve the side {self.blocks} times, which {side} px are too few "
+                f"for; take fewer, or preprocess.size_px of at least {2**self.blocks}"
             )
-        for block, convolutions in enumerate(self.convolutions, start=1):
-            for number in range(1, convolutions + 1):
+        for block in range(1, self.blocks + 1):
+            for number in range(1, self.convolutions + 1):
                 name = f"block{block}_conv{number}"
                 filters = self.width * 2 ** (block - 1)
                 x = layers.Conv2D(
@@ -46,10 +46,8 @@ class Network(Params):
                 )(x)
                 x = batch_norm(name=f"{name}_norm", momentum=0.9)(x)
                 x = layers.ReLU(name=f"{name}_relu")(x)
-            x = layers.MaxPooling2D(padding="same", name=f"block{block}_pool")(x)
-            if block > 1:
-                rate = self.block_dropout * (block - 1) / (last - 1)
-                x = layers.Dropout(rate, name=f"block{block}_dropout")(x)
+            x = layers.MaxPooling2D(name=f"block{block}_pool")(x)
+            x = layers.Dropout(self.block_dropout * block / self.blocks, name=f"block{block}_dropout")(x)
         x = layers.Flatten(name="flatten")(x)
         x = layers.Dropout(self.dense_dropout, name="dense_dropout1")(x)
         x = layers.Dense(self.dense_units, use_bias=False, kernel_initializer="he_normal", name="dense")(x)
