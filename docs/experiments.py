@@ -151,6 +151,8 @@ def page(results: Path) -> str:
         },
         "short": json.loads((results / "short/metrics/evaluate.json").read_text()),
         "late": late_epochs(results / "fer2013/metrics/history/0.csv", first=35),
+        "at_55": late_epochs(results / "fer2013/metrics/history/0.csv", first=55),
+        "muon": late_epochs(results / "muon-70-history.csv", first=55),
         "distilled_end": pd.read_csv(results / "short/self-distilled-history.csv").val_accuracy.iloc[-1],
         "scored": scored.to_dict("records"),
     }
