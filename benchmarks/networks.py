@@ -4,7 +4,7 @@
 
 Adds to benchmarks/results/networks.json and prints the rows of docs/networks.md; each network has its parameters from params.yaml, but `transfer` is a MobileNet with
 the weights of benchmarks/pretrained.py, as ImageNet's are not to be had offline, and learns by Adam. `train` is else that of params.yaml; seconds are those of the whole
-process, without the pretraining.
+process, without the pretraining, on the processor that stands beside them.
 """
 
 import argparse
@@ -75,7 +75,7 @@ def main() -> None:
     arguments = parser.parse_args()
     kept = RESULTS / "networks.json"
     results = json.loads(kept.read_text()) if kept.exists() else {"drawn": {}, "fer2013": {}}
-    results.update(machine())
+    here = machine()
     with tempfile.TemporaryDirectory() as name:
         folders = {data: Path(name, data) for data in ("drawn", "fer2013")}
         for folder in folders.values():
@@ -93,7 +93,7 @@ def main() -> None:
             backbone = settings(weights.resolve()) if weights else pretrain(Path(name) / "backbone.weights.h5")
         for network in arguments.networks:
             for data, records, epochs in places:
-                results[data][network] = train(network, records, epochs=epochs, backbone=backbone)
+                results[data][network] = {**train(network, records, epochs=epochs, backbone=backbone), **here}
                 print(data, network, results[data][network], flush=True)
                 write_json(kept, results)
     print(table(results))
