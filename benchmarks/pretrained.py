@@ -29,19 +29,23 @@ FROM_RANDOM = {
 }
 RECIPE = {"optimizer": "adam", "weight_decay": 0.0, "batch_size": 32, "warmup_epochs": 1.0}
 # First hardly changed faces: from random weights, this backbone learns nothing in three epochs of those of params.yaml.
-EASY = {"shift": 0.05, "scale": 0.1, "flip": True, "brightness": 0.1, "contrast": 0.2}
+EASY = {
+    **{"shift": 0.05, "scale": 0.1, "rotation_deg": 0.0, "flip": True},
+    **{"brightness": 0.1, "contrast": 0.2, "erase": 0.0, "erase_area": 0.0},
+}
 EASY_EPOCHS, HARD_EPOCHS = 8, 10
 
 
-def pretraining() -> dict[str, Any]:
-    """The parameters of the second training; the first has other changes and epochs and starts from random weights."""
+def pretraining(*, train: dict[str, Any], augment: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of one of the trainings; `train` and `augment` take precedence over params.yaml."""
     params = read_params(PARAMS)
     params["data"]["source"] = "synthetic"
     params["data"]["synthetic"].update(FACES)
     params["split"]["val_fraction"] = 0.05
     params["model"]["network"] = "transfer"
     params["model"]["transfer"].update(BACKBONE | FROM_RANDOM)
-    params["train"].update(RECIPE | {"epochs": HARD_EPOCHS})
+    params["augment"].update(augment)
+    params["train"].update(RECIPE | train)
     return params
 
 
@@ -49,16 +53,13 @@ def pretrain(weights: Path) -> dict[str, Any]:
     """Train twice, keep the backbone's weights in a file, and return the parameters of `model.transfer` that name it."""
     with tempfile.TemporaryDirectory() as name:
         easy, hard = Path(name) / "easy", Path(name) / "hard"
-        params = pretraining()
-        params["augment"] = dict.fromkeys(params["augment"], 0.0) | EASY
-        params["train"]["epochs"] = EASY_EPOCHS
         easy.mkdir()
-        run_data_stages_of(params, easy)
+        run_data_stages_of(pretraining(train={"epochs": EASY_EPOCHS}, augment=EASY), easy)
         run_train(easy)
-        params = pretraining()
-        params["train"]["init"] = {"path": str(easy / "0.keras"), "sha256": sha256(easy / "0.keras")}
+        first = easy / "0.keras"
+        going_on = {"epochs": HARD_EPOCHS, "init": {"path": str(first), "sha256": sha256(first)}}
         hard.mkdir()
-        YAML(typ="safe").dump(params, hard / "params.yaml")
+        YAML(typ="safe").dump(pretraining(train=going_on, augment={}), hard / "params.yaml")
         run_train(hard, records=easy)
         save_backbone(hard / "0.keras", weights)
     return settings(weights)
