@@ -8,7 +8,7 @@ import argparse
 import csv
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -34,15 +34,16 @@ def experiments(repository: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def row(repository: Path, name: str, commit: str, baseline: str) -> dict[str, Any] | None:
-    """One experiment's row; None where no member was trained on a validation set."""
-    reports = {member: report for member, report in _reports(repository, commit) if "val" in report}
-    if not reports:
-        return None
+    """One experiment's row; None where a member was not trained, or not on a validation set."""
     params, before = (_yaml(repository, at, "params.yaml") for at in (commit, baseline))
+    members = params["model"]["members"]
+    reports = list(_reports(repository, commit, members))
+    if not all("val" in report for report in reports):
+        return None
     images = json.loads(_file(repository, commit, "metrics/preprocess/train.json"))["images"]
     held_out = json.loads(_file(repository, commit, "metrics/preprocess/val.json"))["images"]
-    epochs = sum(report["epochs"] for report in reports.values())
-    accuracies, losses = ([report["val"][key] for report in reports.values()] for key in ("accuracy", "log_loss"))
+    epochs = sum(report["epochs"] for report in reports)
+    accuracies, losses = ([report["val"][key] for report in reports] for key in ("accuracy", "log_loss"))
     return {
         "experiment": name,
         "change": change(before, params),
@@ -51,7 +52,7 @@ def row(repository: Path, name: str, commit: str, baseline: str) -> dict[str, An
         "val_log_loss": round(mean(losses), 6),
         "epochs": epochs,
         "tflop": round(training_tflop(params, images=images, epochs=epochs)),
-        "minutes": minutes(repository, _yaml(repository, commit, "dvc.lock")),
+        "minutes": minutes(repository, _yaml(repository, commit, "dvc.lock"), members),
         "code": baseline[:12],
     }
 
@@ -77,7 +78,7 @@ def training_tflop(params: Mapping[str, Any], *, images: int, epochs: int) -> fl
     return 6 * cost(network, (size, size, channels), 7).multiply_adds * images * epochs / 1e12
 
 
-def minutes(repository: Path, lock: Mapping[str, Any]) -> float | None:
+def minutes(repository: Path, lock: Mapping[str, Any], members: Sequence[int]) -> float | None:
     """Wall time of the members' epochs by the timing logs; None where this clone did not train one of them."""
     models = {
         stage.partition("@")[2]: out["md5"]
@@ -85,12 +86,12 @@ def minutes(repository: Path, lock: Mapping[str, Any]) -> float | None:
         for out in entry.get("outs", [])
         if stage.startswith("train@") and out["path"].startswith("models/")
     }
-    seconds = [_seconds(repository / ".cache/train" / member, md5) for member, md5 in models.items()]
+    seconds = [_seconds(repository / ".cache/train" / str(member), models.get(str(member))) for member in members]
     known = [value for value in seconds if value is not None]
     return round(sum(known) / 60, 1) if known and len(known) == len(seconds) else None
 
 
-def _seconds(log: Path, model_md5: str) -> float | None:
+def _seconds(log: Path, model_md5: str | None) -> float | None:
     if not (log / "finished.csv").exists():
         return None
     finished = dict(reversed(line) for line in csv.reader((log / "finished.csv").read_text().splitlines()))
@@ -104,9 +105,11 @@ def _seconds(log: Path, model_md5: str) -> float | None:
     return sum(epochs.values())
 
 
-def _reports(repository: Path, commit: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for path in _git(repository, "ls-tree", "--name-only", commit, "metrics/train/").split():
-        yield Path(path).stem, json.loads(_file(repository, commit, path))
+def _reports(repository: Path, commit: str, members: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """Each member's metrics; empty where it was not trained."""
+    trained = _git(repository, "ls-tree", "--name-only", commit, "metrics/train/").split()
+    for path in (f"metrics/train/{member}.json" for member in members):
+        yield json.loads(_file(repository, commit, path)) if path in trained else {}
 
 
 def _yaml(repository: Path, commit: str, path: str) -> dict[str, Any]:

@@ -35,9 +35,10 @@ def test_minutes_are_those_of_the_model_that_the_lock_names(tmp_path: Path) -> N
     (log / "timings.csv").write_text("k1,1,30.0\nk1,2,99.0\nk1,2,60.0\nk2,1,1000.0\n")
     (log / "finished.csv").write_text("k1,aaa\nk2,bbb\n")
     lock = {"stages": {"train@0": {"outs": [{"path": "models/0.keras", "md5": "aaa"}]}}}
-    assert minutes(tmp_path, lock) == 1.5
+    assert minutes(tmp_path, lock, [0]) == 1.5
     lock["stages"]["train@1"] = {"outs": [{"path": "models/1.keras", "md5": "ccc"}]}
-    assert minutes(tmp_path, lock) is None
+    assert minutes(tmp_path, lock, [0]) == 1.5
+    assert minutes(tmp_path, lock, [0, 1]) is None
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -59,6 +60,7 @@ def repository(tmp_path: Path) -> Path:
         "metrics/preprocess/train.json": json.dumps({"images": 1000}),
         "metrics/preprocess/val.json": json.dumps({"images": 100}),
         "metrics/train/0.json": json.dumps(report),
+        "metrics/train/1.json": json.dumps({"epochs": 99, "val": {"accuracy": 0.9, "log_loss": 0.5}}),  # no member
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -86,6 +88,15 @@ def test_an_experiment_becomes_a_row_once(repository: Path, tmp_path: Path) -> N
     assert (found["experiment"], found["change"], found["epochs"]) == ("shorter", "train.epochs=7", 7)
     assert (found["val_accuracy"], found["val_log_loss"], found["val_images"]) == (0.5, 1.25, 100)
     assert pd.isna(found["minutes"])
+
+
+def test_an_experiment_that_did_not_train_has_no_row(repository: Path, tmp_path: Path) -> None:
+    [(name, commit, base)] = experiments(repository)
+    git(repository, "checkout", "-q", commit)
+    git(repository, "rm", "-q", "metrics/train/0.json")
+    git(repository, "commit", "-qm", "ended before the training")
+    git(repository, "update-ref", f"refs/exps/{base[:2]}/{base[2:]}/{name}", "HEAD")
+    assert collect(repository, tmp_path / "experiments.csv").empty
 
 
 def test_an_experiment_of_other_code_keeps_its_row(repository: Path, tmp_path: Path) -> None:

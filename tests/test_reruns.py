@@ -162,6 +162,26 @@ def test_removing_a_member_retrains_none_and_names_the_stale_model(project: Proj
     assert project.repro() == set()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_member_of_another_sitting_is_not_trained_again(project: Project, tmp_path: Path) -> None:
+    shutil.copytree(project.root / "models", tmp_path / "models")
+    (project.root / ".dvc/cache").rename(tmp_path / "cache")  # as in another clone: no cache, no outputs
+    for folder in ("models", "data/raw", "data/tfrecords"):
+        shutil.rmtree(project.root / folder)
+    before = (project.root / "dvc.lock").read_text()
+    project.repro("preprocess")
+    shutil.copytree(tmp_path / "models", project.root / "models")
+    project.run("dvc", "commit", "--force", "train@0")
+    assert (project.root / "dvc.lock").read_text() == before
+    project.set_params(model__members=[0, 1])
+    assert project.repro() == {"train@1", "evaluate", "report"}
+
+    shutil.rmtree(project.root / ".dvc/cache")
+    (tmp_path / "cache").rename(project.root / ".dvc/cache")
+    project.back()
+
+
 @pytest.mark.timeout(900)
 def test_experiments_run_queued_and_apart_and_diff(project: Project) -> None:
     project.run("dvc", "exp", "run", "--temp", "--name", "apart", "-S", "evaluate.seed=3")
