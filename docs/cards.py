@@ -20,6 +20,7 @@ from emotion.page import render_text
 
 _BLANK_SPREAD = 1.0  # grey levels of standard deviation: a picture below it shows nothing
 _TEMPLATES = Path(__file__).parent / "templates"
+_SHIPPED = Path(__file__).parent.parent / "emotion/published/score.json"
 
 
 def data_context(run: Path) -> dict[str, Any]:
@@ -66,7 +67,7 @@ def conflicts(copies: pd.DataFrame) -> list[tuple[str, str, int]]:
 
 
 def model_context(run: Path) -> dict[str, Any]:
-    """What the model card says: the metrics and the parameters they belong to."""
+    """What the model card says: metrics, the parameters they belong to, and what the model in the package scores."""
     from ruamel.yaml import YAML
 
     members = sorted((run / "metrics/train").glob("*.json"))
@@ -75,6 +76,7 @@ def model_context(run: Path) -> dict[str, Any]:
         "split": json.loads((run / "metrics/split.json").read_text()),
         "train": {file.stem: json.loads(file.read_text()) for file in members},
         "params": YAML(typ="safe").load(run / "params.yaml"),
+        "shipped": json.loads(_SHIPPED.read_text()),
     }
 
 

@@ -152,6 +152,7 @@ def page(results: Path) -> str:
             name: dict(zip(tried.experiment, tried[column], strict=True))
             for name, column in (("accuracy", "val_accuracy"), ("log_loss", "val_log_loss"), ("minutes", "minutes"))
         },
+        "published": json.loads((results / "fer2013/metrics/evaluate.json").read_text()),
         "short": json.loads((results / "short/metrics/evaluate.json").read_text()),
         "late": late_epochs(results / "fer2013/metrics/history/0.csv", first=35),
         "at_55": late_epochs(results / "fer2013/metrics/history/0.csv", first=55),

@@ -4,6 +4,7 @@ import hashlib
 import subprocess
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
@@ -31,6 +32,16 @@ def test_the_published_metrics_and_predictions_are_those_of_the_lock() -> None:
     for path in ("metrics/evaluate.json", "metrics/split.json", "data/predictions.csv"):
         kept = PUBLISHED / path.removeprefix("data/")
         assert hashlib.md5(kept.read_bytes()).hexdigest() == digests[path], path
+
+
+def test_each_published_member_predicts_as_its_metrics_say() -> None:
+    labels = pd.read_csv(PUBLISHED / "predictions.csv", index_col="path")["label"]
+    said = pd.read_csv(PUBLISHED / "metrics/plots/members.csv", index_col="member")["accuracy"]
+    assert list(said.index) == read_params(PUBLISHED / "params.yaml")["model"]["members"]
+    assert {path.stem for path in (PUBLISHED / "members").iterdir()} == {str(member) for member in said.index}
+    for member, accuracy in said.items():
+        own = pd.read_csv(PUBLISHED / f"members/{member}.csv", index_col="path")
+        assert (own.idxmax(axis="columns") == labels).mean() == pytest.approx(accuracy, abs=1e-6)
 
 
 def test_the_published_code_is_a_commit_of_this_history() -> None:
