@@ -33,12 +33,11 @@ WARM_UP_STEPS, STEPS = 5, 30
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "default_unpinned": {},
-    "float32": {"precision": "float32"},
-    "float32_portable": {"precision": "float32", "portable": True},
+    "portable": {"portable": True},
 }
 RATIOS = {
     "default_to_unpinned": ("default", "default_unpinned"),
-    "portable_to_float32": ("float32_portable", "float32"),
+    "portable_to_default": ("portable", "default"),
 }
 
 

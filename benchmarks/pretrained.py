@@ -27,7 +27,7 @@ FROM_RANDOM = {
     "finetune_learning_rate": 0.001,
     "dropout": 0.0,
 }
-RECIPE = {"optimizer": "adam", "weight_decay": 0.0, "batch_size": 32, "warmup_epochs": 1.0}
+RECIPE = {"precision": "bfloat16", "optimizer": "adam", "weight_decay": 0.0, "batch_size": 32, "warmup_epochs": 1.0}
 # First hardly changed faces: from random weights, this backbone learns nothing in three epochs of those of params.yaml.
 EASY = {
     **{"shift": 0.05, "scale": 0.1, "rotation_deg": 0.0, "flip": True},

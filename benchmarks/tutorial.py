@@ -102,10 +102,9 @@ def main() -> None:
         "project": summary(TARGET, project),
         "times_fewer": compare(TARGET, tutorial, project),
     }
-    network = read_params(params)["model"]["network"]
-    write_json(
-        RESULTS / "tutorial.json", {**measured_on, "network": network, "faces": faces, **figures, "minutes": curves}
-    )
+    document = read_params(params)
+    project_is = {"network": document["model"]["network"], "precision": document["train"]["precision"]}
+    write_json(RESULTS / "tutorial.json", {**measured_on, **project_is, "faces": faces, **figures, "minutes": curves})
     print((RESULTS / "tutorial.json").read_text())
 
 

@@ -15,8 +15,11 @@ _RESULTS = _DOCS.parent / "benchmarks" / "results"
 
 
 def performance_text(results: Path) -> str:
-    """The page that these results make; without tutorial.json or large_dataset.json, it lacks what they tell."""
-    found = {name: results / f"{name}.json" for name in ("tutorial", "profile", "growth", "large_dataset", "pipeline")}
+    """The page that these results make; without those of tutorial, precision or large_dataset, it lacks what they tell."""
+    found = {
+        name: results / f"{name}.json"
+        for name in ("tutorial", "profile", "precision", "growth", "large_dataset", "pipeline")
+    }
     context = {name: json.loads(path.read_text()) if path.exists() else None for name, path in found.items()}
     helpers = {"whole": whole, "reached": reached, "fewer": fewer, "times": times}
     return render_text(_DOCS / "templates" / "performance.md.j2", {**context, **helpers})

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from emotion.bfloat16 import slowdown, warn_if_slow
 from emotion.calibration import accuracy, fit_temperature, log_loss, probabilities_from
 from emotion.processes import check_backend, process_index
 from emotion.recipe import Recipe
@@ -43,6 +44,8 @@ def train(
     from emotion.training import Task, train_network
     from emotion.training_state import StateFile
 
+    if (recipe.backend, recipe.precision) == ("tensorflow", "bfloat16"):
+        warn_if_slow(slowdown())
     made_with = {
         "network": {"name": network.reading.module.rpartition(".")[2], **network.load().model_dump()},
         "train": recipe.model_dump(),

