@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def repository(tmp_path: Path) -> Path:
     git(tmp_path, "add", "-A")
     git(tmp_path, "commit", "-qm", "base")
     base = git(tmp_path, "rev-parse", "HEAD")
-    (tmp_path / "params.yaml").write_text(params.replace("  epochs: 20 ", "  epochs: 7 "))
+    (tmp_path / "params.yaml").write_text(re.sub(r"(?m)^  epochs: \d+ ", "  epochs: 7 ", params))
     git(tmp_path, "commit", "-qam", "experiment")
     git(tmp_path, "update-ref", f"refs/exps/{base[:2]}/{base[2:]}/shorter", "HEAD")
     git(tmp_path, "reset", "-q", "--hard", base)
