@@ -1,9 +1,9 @@
 """Which precision is faster on this processor: images a second of training in float32 and in bfloat16.
 
-    python -m benchmarks.precision [--steps 5] [--rounds 3]
+    python -m benchmarks.precision [--steps 30] [--rounds 3]
 
 Trains the network of params.yaml on drawn faces, each time in a new process, in turns; writes
-benchmarks/results/precision.json. Five steps are few, but without instructions for bfloat16 they take a minute.
+benchmarks/results/precision.json. Where bfloat16 is slow it gets fewer steps, so that both take about as long.
 """
 
 import argparse
@@ -13,10 +13,10 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from benchmarks.pipeline import run_data_stages_of
-from benchmarks.processes import PARAMS, RESULTS, figures_of, machine, medians, read_params
+from benchmarks.processes import PARAMS, RESULTS, figures_of, machine, medians, read_params, significant
+from emotion.bfloat16 import slowdown
 from stages._stage import write_json
 
-PRECISIONS = ("float32", "bfloat16")
 RATE = "training_on_a_constant_batch_images_per_second"
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")  # as Linux names them, of those that decide
 
@@ -27,8 +27,8 @@ def instructions() -> list[str]:
     return [name for name in INSTRUCTIONS if name in flags]
 
 
-def measure(*, steps: int, rounds: int) -> dict[str, float]:
-    """Median images a second of each precision."""
+def measure(steps: dict[str, int], *, rounds: int) -> dict[str, float]:
+    """Median images a second of each precision, which trains for so many steps a time."""
     params = read_params(PARAMS)
     params["data"]["source"] = "synthetic"
     turns = []
@@ -37,11 +37,11 @@ def measure(*, steps: int, rounds: int) -> dict[str, float]:
         run_data_stages_of(params, folder)
         for _ in range(rounds):
             turn = {}
-            for precision in PRECISIONS:
+            for precision, count in steps.items():
                 params["train"]["precision"] = precision
                 file = folder / f"{precision}.yaml"
                 YAML(typ="safe").dump(params, file)
-                options = (f"--params={file}", f"--steps={steps}", "--rounds=1")
+                options = (f"--params={file}", f"--steps={count}", "--rounds=1")
                 turn[precision] = figures_of("benchmarks.input_lead", folder / "train", *options)[RATE]
             print(turn, flush=True)
             turns.append(turn)
@@ -51,14 +51,21 @@ def measure(*, steps: int, rounds: int) -> dict[str, float]:
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=5, help="training steps a round (default 5)")
-    parser.add_argument(
-        "--rounds", type=int, default=3, help="processes of each, of which the median counts (default 3)"
-    )
+    parser.add_argument("--steps", type=int, default=30, help="training steps a process (default 30)")
+    parser.add_argument("--rounds", type=int, default=3, help="processes of each precision (default 3)")
     arguments, here = parser.parse_args(), machine()
-    rates = measure(steps=arguments.steps, rounds=arguments.rounds)
-    figures = {**here, "instructions": ", ".join(instructions()), "images_per_second": rates}
-    write_json(RESULTS / "precision.json", {**figures, "float32_to_bfloat16": rates["float32"] / rates["bfloat16"]})
+    times = slowdown()
+    steps = {"float32": arguments.steps, "bfloat16": max(3, round(arguments.steps / max(times, 1.0)))}
+    rates = measure(steps, rounds=arguments.rounds)
+    figures = {
+        **here,
+        "instructions": ", ".join(instructions()),
+        "steps": steps,
+        "images_per_second": rates,
+        "float32_to_bfloat16": significant(rates["float32"] / rates["bfloat16"]),
+        "gradient_slowdown": significant(times),
+    }
+    write_json(RESULTS / "precision.json", figures)
     print((RESULTS / "precision.json").read_text())
 
 

@@ -70,7 +70,7 @@ def test_the_published_trainings_took_what_is_said() -> None:
         report = json.loads((ROOT / f"results/fer2013/metrics/train/{member}.json").read_text())
         assert (row["val_accuracy"], row["epochs"]) == (str(report["val"]["accuracy"]), str(report["epochs"]))
     first, second = (row["minutes"] for row in members)
-    assert f"Their {members[0]['epochs']} epochs took {first} and {second} minutes on two cores" in README
+    assert f"Their {members[0]['epochs']} epochs, in bfloat16, took {first} and {second} minutes on two cores" in README
 
 
 def test_the_network_that_others_ship_scores_what_is_said() -> None:
