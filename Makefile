@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SOURCES := params.yaml $(wildcard stages/*.py emotion/*.py emotion/*/*.py)
 
-.PHONY: help repro test test-all lint lock verify fer2013
+.PHONY: help repro test test-all test-emulated lint lock verify fer2013
 
 help:  ## show what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -16,10 +16,13 @@ repro: .venv/pipeline .venv/params-checked  ## run the pipeline: only what chang
 	dvc repro
 
 test: .venv/dev  ## the tests (at most 12 minutes)
-	python -m pytest -n 2 --dist loadfile -m "not slow"
+	python -m pytest -n 2 --dist loadfile -m "not slow and not emulated"
 
 test-all: .venv/dev  ## the slow tests: soaks, long trainings, the browser (at most 40 minutes)
 	python -m pytest -n 2 --dist loadfile -m slow
+
+test-emulated: .venv/dev  ## all runs on emulated processors (qemu-user; about an hour)
+	python -m pytest -m emulated
 
 lint: .venv/dev  ## ruff, format, types
 	ruff check .

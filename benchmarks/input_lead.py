@@ -123,7 +123,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="rounds, of which the median counts (default 3)")
     arguments = parser.parse_args()
     params = read_params(arguments.params)
-    pin(Recipe.model_validate(params["train"]), seed=0)
+    pin(**Recipe.model_validate(params["train"]).pins(), seed=0)
     training = Training(arguments.records, params)
     steps, fit = arguments.steps, training.fitting(arguments.steps)
     fit(training.constant)  # traces the step

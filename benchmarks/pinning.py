@@ -1,9 +1,10 @@
-"""What equal bits cost: images a second of training the default network pinned, unpinned, and portable.
+"""What equal bits cost, and which precision is faster: images a second of training FER2013's network in four ways.
 
     python -m benchmarks.pinning
 
-Writes benchmarks/results/pinning.json. Each variant is measured in a process of its own, in turns; the figures are medians
-over the turns, and the ratios medians of each turn's own. Run it on an idle machine: its load before is in the file.
+Writes benchmarks/results/pinning.json. The network is that of results/fer2013/params.yaml. Each way is measured in a process
+of its own, in turns; the figures are medians over the turns, and the ratios medians of each turn's own. Run it on an idle
+machine: its load before is in the file. Where bfloat16 is slow it gets fewer steps, so that all take about as long.
 """
 
 import json
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.processes import PARAMS, RESULTS, read_params, run_module
+from benchmarks.processes import RESULTS, ROOT, machine, read_params, run_module, significant
+from emotion.bfloat16 import slowdown
 from emotion.recipe import Recipe
 from emotion.runtime import pin
 from stages._stage import write_json
@@ -29,22 +31,24 @@ if TYPE_CHECKING:  # both import TensorFlow, which pin() must come before
 TABLE = RESULTS / "pinning.json"
 TURNS = 3
 WARM_UP_STEPS, STEPS = 5, 30
-# What changes in `train` of params.yaml. Unpinned: TensorFlow's own threads, no op determinism, no seed.
+# What changes in `train` of the published parameters. Unpinned: TensorFlow's own threads, no op determinism, no seed.
 VARIANTS: dict[str, dict[str, Any]] = {
-    "default": {},
-    "default_unpinned": {},
-    "portable": {"portable": True},
+    "portable": {"precision": "float32", "portable": True},
+    "float32": {"precision": "float32", "portable": False},
+    "bfloat16": {"precision": "bfloat16", "portable": False},
+    "unpinned": {"precision": "float32", "portable": False},
 }
 RATIOS = {
-    "default_to_unpinned": ("default", "default_unpinned"),
-    "portable_to_default": ("portable", "default"),
+    "portable_to_float32": ("portable", "float32"),
+    "bfloat16_to_float32": ("bfloat16", "float32"),
+    "float32_to_unpinned": ("float32", "unpinned"),
 }
 
 
 def trainer(
     faces: "Faces", params: Mapping[str, Any], recipe: Recipe
 ) -> tuple["tf.data.Dataset", Callable[["tf.data.Dataset", int], object]]:
-    """The augmented batches of the faces, and what trains the default network on batches for so many steps."""
+    """The augmented batches of the faces, and what trains the published network on batches for so many steps."""
     from emotion.augment import Augmentation
     from emotion.batches import training_batches
     from emotion.network import build_model
@@ -78,17 +82,14 @@ def images_per_second(images: int, work: Callable[[], object]) -> float:
     return round(images / (time.perf_counter() - began), 1)
 
 
-def training_rate(variant: str) -> float:
+def training_rate(variant: str, steps: int) -> float:
     """Images a second of this process, which is pinned (or not) for the variant; the pictures are noise."""
-    params = read_params(PARAMS)
+    params = read_params(ROOT / "results/fer2013/params.yaml")
     recipe = Recipe.model_validate(params["train"] | VARIANTS[variant])
-    if variant == "default_unpinned":
+    if variant == "unpinned":
         os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3")
-        import keras
-
-        keras.config.set_dtype_policy({"float32": "float32", "bfloat16": "mixed_bfloat16"}[recipe.precision])
     else:
-        pin(recipe, seed=0)
+        pin(**recipe.pins(), seed=0)
     from emotion.records import Faces, RecordsAbout
 
     rng = np.random.default_rng(0)
@@ -96,13 +97,13 @@ def training_rate(variant: str) -> float:
     images = rng.integers(0, 256, (about.images, about.size_px, about.size_px, about.channels), np.uint8)
     faces = Faces(images, rng.integers(0, len(about.labels), about.images), about)
     batches, fit = trainer(faces, params, recipe)
-    fit(batches, WARM_UP_STEPS)
-    return images_per_second(STEPS * recipe.batch_size, lambda: fit(batches, STEPS))
+    fit(batches, min(WARM_UP_STEPS, steps))
+    return images_per_second(steps * recipe.batch_size, lambda: fit(batches, steps))
 
 
-def measured_apart(variant: str) -> float:
+def measured_apart(variant: str, steps: int) -> float:
     """The same, in a process of its own."""
-    return float(json.loads(run_module("benchmarks.pinning", variant).output.splitlines()[-1]))
+    return float(json.loads(run_module("benchmarks.pinning", variant, steps).output.splitlines()[-1]))
 
 
 def summary(turns: list[dict[str, float]]) -> dict[str, Any]:
@@ -118,17 +119,18 @@ def summary(turns: list[dict[str, float]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure, print, write; with a variant as the argument: measure that in this process and print."""
+    """Measure, print, write; with a variant and steps as arguments: measure that in this process and print."""
     if sys.argv[1:]:
-        print(json.dumps(training_rate(sys.argv[1])))
+        print(json.dumps(training_rate(sys.argv[1], int(sys.argv[2]))))
         return
-    conditions = {"cores": os.cpu_count(), "load_before": round(os.getloadavg()[0], 2), "turns": TURNS}
+    here, times = machine(), slowdown()
+    steps = dict.fromkeys(VARIANTS, STEPS) | {"bfloat16": max(3, round(STEPS / max(times, 1.0)))}
     turns = []
     for number in range(TURNS):
         order = list(VARIANTS) if number % 2 == 0 else list(reversed(VARIANTS))
-        turns.append({variant: measured_apart(variant) for variant in order})
+        turns.append({variant: measured_apart(variant, steps[variant]) for variant in order})
         print(turns[-1], flush=True)
-    write_json(TABLE, {**conditions, **summary(turns)})
+    write_json(TABLE, {**here, "turns": TURNS, "gradient_slowdown": significant(times), **summary(turns)})
     print(TABLE.read_text())
 
 

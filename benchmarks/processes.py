@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
+from emotion import processor
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PARAMS = ROOT / "params.yaml"
@@ -59,14 +61,14 @@ def run_stage(name: str, folder: Path, **paths: object) -> Cost:
     return run_module(f"stages.{name}", *(f"--{option}={path}" for option, path in paths.items()), folder=folder).cost
 
 
-def run_train(folder: Path, records: Path | None = None) -> Cost:
+def run_train(folder: Path, records: Path | None = None, *, member: int = 0) -> Cost:
     """Run the train stage in `folder`, on train/ and val/ of `records` (the folder itself without it).
 
-    Leaves state/, 0.keras, history.csv and train.json in the folder.
+    Leaves state/, 0.keras, history.csv and train.json in the folder, whichever the member.
     """
     inputs = {split: (records or Path()) / split for split in ("train", "val")}
     outputs = {"state": "state", "model": "0.keras", "history": "history.csv", "report": "train.json"}
-    return run_stage("train", folder, member=0, **inputs, **outputs)
+    return run_stage("train", folder, member=member, **inputs, **outputs)
 
 
 def figures_of(module: str, *arguments: object) -> dict[str, Any]:
@@ -82,14 +84,12 @@ def read_params(path: Path) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers hold for: the processor as Linux names it, the cores this process may use, and their load so far.
+    """What the numbers hold for: the processor, the cores this process may use, and their load so far.
 
     `load` is how many processes wanted a core in the last minute: ask before measuring; an idle machine has none.
     """
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
-        "processor": names[0] if names else "unknown",
+        "processor": processor.name(),
         "cores": len(os.sched_getaffinity(0)),
         "load": round(os.getloadavg()[0], 1),
     }

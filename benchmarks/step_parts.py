@@ -150,7 +150,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="rounds, of which the median counts (default 5)")
     arguments = parser.parse_args()
     params = read_params(arguments.params)
-    pin(Recipe.model_validate(params["train"]), seed=0)
+    pin(**Recipe.model_validate(params["train"]).pins(), seed=0)
     import keras
     import tensorflow as tf
 

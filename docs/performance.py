@@ -15,10 +15,10 @@ _RESULTS = _DOCS.parent / "benchmarks" / "results"
 
 
 def performance_text(results: Path) -> str:
-    """The page that these results make; without those of tutorial, precision or large_dataset, it lacks what they tell."""
+    """The page that these results make; without those of tutorial, pinning, seeds or large_dataset, it lacks what they tell."""
     found = {
         name: results / f"{name}.json"
-        for name in ("tutorial", "profile", "precision", "growth", "large_dataset", "pipeline")
+        for name in ("tutorial", "profile", "pinning", "seeds", "growth", "large_dataset", "pipeline")
     }
     context = {name: json.loads(path.read_text()) if path.exists() else None for name, path in found.items()}
     helpers = {"whole": whole, "reached": reached, "fewer": fewer, "times": times}

@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from emotion.optimizer import average_warm_up
+
 _STATISTICS_EVERY = 8  # steps between two updates of the averaged batch-norm statistics
 
 
@@ -13,13 +15,14 @@ class KeepWeights(keras.callbacks.Callback):
     """Keeps the weights that count: the averaged ones when there is averaging, the best or the last.
 
     With an exponential moving average, validation sees the averaged weights. The optimizer averages what it trains; the
-    batch-norm statistics, which it does not know, are averaged here with the same decay.
+    batch-norm statistics, which it does not know, are averaged here with the same decay: every few steps, and after the
+    last step of an epoch, which is when they are used.
     """
 
     def __init__(self, *, keep: str, averaged: bool, ema_decay: float) -> None:
         super().__init__()
         self.keep, self.averaged = keep, averaged
-        self.decay = ema_decay**_STATISTICS_EVERY
+        self.decay = ema_decay
         self.statistics: list[np.ndarray] = []  # averages of the model's non-trainable weights
         self.best_accuracy = -1.0
         self.kept_epoch = 0
@@ -33,10 +36,13 @@ class KeepWeights(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         """Average the batch-norm statistics, every few steps."""
-        if self.averaged and batch % _STATISTICS_EVERY == 0:
+        is_last = batch + 1 == self.params["steps"]
+        if self.averaged and (batch % _STATISTICS_EVERY == 0 or is_last):
             _synchronize(self.model)
             now = _statistics(self.model)
-            rate = np.float32(self.decay)
+            taken = int(self.model.optimizer.iterations) - 1  # steps before this one, as the optimizer's average counts
+            since = min(batch, (batch - 1) % _STATISTICS_EVERY) + 1
+            rate = np.float32(min(self.decay, average_warm_up(taken)) ** since)
             old = self.statistics or now
             self.statistics = [rate * a + (1 - rate) * b for a, b in zip(old, now, strict=True)]
 

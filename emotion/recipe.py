@@ -1,7 +1,7 @@
 """The training recipe: every knob of the `train` section."""
 
 import re
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -30,7 +30,7 @@ class Recipe(Params):
     precision: Literal["float32", "bfloat16"]  # bfloat16 is mixed: float32 weights
     intra_op_threads: int = Field(ge=1)  # threads of one operation; part of the result, bit for bit
     inter_op_threads: int = Field(ge=1)  # operations at once
-    portable: bool  # the same bits on any x86-64 CPU, several times slower
+    portable: bool  # the same bits on every x86-64 processor with AVX2 and FMA
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     devices: int = Field(ge=1)  # that share each batch: GPUs, or the CPU standing in for as many
@@ -48,6 +48,12 @@ class Recipe(Params):
     keep: Literal["best", "last"]  # by validation accuracy
     early_stopping_patience: int = Field(ge=0)  # epochs without a better validation loss; 0 = off
 
+    def pins(self) -> dict[str, Any]:
+        """What `emotion.runtime.pin` is to be called with, besides the seed."""
+        return self.model_dump(
+            include={"backend", "precision", "portable", "intra_op_threads", "inter_op_threads", "devices"}
+        )
+
     @model_validator(mode="after")
     def _agree(self) -> Self:
         if self.warmup_epochs and self.schedule != "cosine":
@@ -56,6 +62,19 @@ class Recipe(Params):
             raise ValueError(f"warmup_epochs ({self.warmup_epochs}) must be less than epochs ({self.epochs})")
         if self.batch_size % self.devices:
             raise ValueError(f"batch_size ({self.batch_size}) must be a multiple of devices ({self.devices})")
-        if self.portable and self.precision != "float32":
-            raise ValueError("portable: true needs precision: float32")
+        if self.portable and (reasons := self._unportable()):
+            raise ValueError(f"portable: true cannot hold with {'; nor with '.join(reasons)}; set portable: false")
         return self
+
+    def _unportable(self) -> list[str]:
+        """The settings that give each type of processor bits of its own, each with the reason."""
+        reasons = {
+            "precision: bfloat16 (processors without instructions for it compute it in another way)": (
+                self.precision == "bfloat16"
+            ),
+            "backend: jax (XLA compiles for the processor it finds)": self.backend == "jax",
+            f"devices: {self.devices} (the batch-norm that devices share takes approximated square roots)": (
+                self.devices > 1
+            ),
+        }
+        return [reason for reason, holds in reasons.items() if holds]

@@ -23,12 +23,23 @@ def grad_cam(member: Member, images: np.ndarray, label_indexes: np.ndarray) -> n
     """
     layer = feature_layer(member.network)
     both = keras.Model(member.network.inputs[0], [layer.output, member.network.outputs[0]])
+    maps = tf.function(positive_maps)(both, images.astype(np.float32), label_indexes).numpy()
+    return np.asarray(maps / np.maximum(maps.max(axis=(1, 2), keepdims=True), 1e-12), dtype=np.float32)
+
+
+def positive_maps(both: keras.Model, pixels: tf.Tensor, label_indexes: tf.Tensor) -> tf.Tensor:
+    """What speaks for a label at each place of the feature map, before it is scaled: float32 [n, rows, columns], >= 0.
+
+    Args:
+        both: pixels -> the feature map and the logits.
+        pixels: float32 [n, size, size, channels], 0-255.
+        label_indexes: int [n].
+    """
     with tf.GradientTape() as tape:
-        features, logits = both(images.astype(np.float32), training=False)
+        features, logits = both(pixels, training=False)
         chosen = tf.gather(logits, label_indexes, axis=1, batch_dims=1)
     weights = tf.reduce_mean(tape.gradient(chosen, features), axis=(1, 2), keepdims=True)
-    maps = tf.nn.relu(tf.reduce_sum(weights * features, axis=-1)).numpy()
-    return np.asarray(maps / np.maximum(maps.max(axis=(1, 2), keepdims=True), 1e-12), dtype=np.float32)
+    return tf.nn.relu(tf.reduce_sum(weights * features, axis=-1))
 
 
 def feature_layer(network: keras.Model) -> keras.layers.Layer:

@@ -15,6 +15,7 @@ from emotion.errors import UserError
 from emotion.kept_weights import KeepWeights
 from emotion.network import EVALUATION_BATCH, FineTuned, Network, Phase, build_model
 from emotion.optimizer import make_optimizer
+from emotion.portable import check_portable
 from emotion.processes import process_count, process_index, share
 from emotion.progress import Progress
 from emotion.recipe import Recipe
@@ -104,12 +105,15 @@ def train_network(
         history_path: CSV rewritten after each epoch.
         start: changes the weights of the new model, before the first epoch and after the network's own pretrained ones.
 
-    Raises UserError: loss not a number, out of memory, or a recipe that needs a validation set where there is none.
+    Raises UserError: loss not a number, out of memory, a recipe that needs a validation set where there is none, or one that
+    asks for portable bits of a network that has none.
     """
     recipe, shape = task.recipe, task.train.images.shape[1:]
     _check_validation(recipe, task.val)
     scope = _devices_scope(recipe)
     model = build_model(task.network, shape, task.label_count, for_training=True, devices=recipe.devices, scope=scope)
+    if recipe.portable:
+        check_portable(model, type(task.network).__module__.rpartition(".")[2], setting="train.portable")
     phases = _phases(task.network, model, recipe)
     keeper = KeepWeights(keep=recipe.keep, averaged=recipe.ema_decay > 0, ema_decay=recipe.ema_decay)
     session = Session(state_file, history_path, keeper)

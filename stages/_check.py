@@ -1,5 +1,7 @@
 """Check the whole of params.yaml at once: every section and block, unknown keys. `make repro` runs it first."""
 
+from stages._start import PARAMS_FILE
+
 import importlib
 import sys
 from collections.abc import Iterator, Mapping
@@ -8,7 +10,7 @@ from typing import Any
 
 from emotion.errors import UserError
 from emotion.quiet import import_tensorflow
-from stages._stage import PARAMS_FILE, Choice, Later, Reading, Shown, Values, did_you_mean, read_params, resolve
+from stages._stage import Choice, Later, Reading, Shown, Values, did_you_mean, read_params, resolve
 
 HEADING = "params.yaml:"
 

@@ -1,5 +1,7 @@
 """The versions that results depend on, held against the lock."""
 
+from stages._start import LOCK_FILE
+
 import re
 import sys
 from importlib import metadata
@@ -7,16 +9,12 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-LOCK = Path(__file__).parent.parent / "requirements.lock"
 PACKAGES = ("dvc", "keras", "numpy", "opencv-python-headless", "pillow", "scikit-learn", "tensorflow")
 
 
 def versions(*more: str) -> dict[str, str]:
-    """What this process runs with: package -> version, of PACKAGES and these, and `python` -> major.minor."""
-    return {
-        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
-        **{package: metadata.version(package) for package in (*PACKAGES, *more)},
-    }
+    """What this process runs with: package -> version, of PACKAGES and these."""
+    return {package: metadata.version(package) for package in (*PACKAGES, *more)}
 
 
 def locked_versions(lock: Path) -> dict[str, str]:
@@ -29,7 +27,7 @@ def locked_versions(lock: Path) -> dict[str, str]:
     return pinned
 
 
-def warn_if_unlocked(lock: Path = LOCK) -> None:
+def warn_if_unlocked(lock: Path = LOCK_FILE) -> None:
     """Print one warning to stderr when this environment is not the locked one, and so may give other bits."""
     if not lock.is_file():
         return

@@ -1,5 +1,7 @@
 """The one entry helper of the stages: paths from the command line, parameters from params.yaml, errors in one place."""
 
+from stages._start import PARAMS_FILE, Start
+
 import argparse
 import difflib
 import importlib
@@ -20,9 +22,9 @@ from ruamel.yaml.error import YAMLError
 from emotion.errors import UserError
 from emotion.params import Params
 from stages._environment import warn_if_unlocked
+from stages._unchanged import changed_code, check_unchanged
 
 P = TypeVar("P", bound=Params)
-PARAMS_FILE = Path("params.yaml")
 
 
 class Section(NamedTuple):
@@ -95,16 +97,19 @@ class Block:
         return validate(params_class, self.value, self.reading.key)
 
 
-def run_stage(stage: Callable[..., None], reads: Reads) -> None:
+def run_stage(stage: Callable[..., None], reads: Reads, start: Start) -> None:
     """Call `stage` with the arguments named in `reads` taken from params.yaml, all others from the command line.
 
-    An argument `index_dir: Path` is `--index-dir PATH`. Exits 1 with one message when the user can mend what is wrong.
+    An argument `index_dir: Path` is `--index-dir PATH`. Exits 1 with one message when the user can mend what is wrong, and
+    when the stage's code or parameters are no longer those of its `start`: DVC then records nothing.
     """
     try:
         arguments = _command_line(stage, skip=reads)
         warn_if_unlocked()
-        document = read_params(PARAMS_FILE)
+        document = parse_params(start.params)
         stage(**arguments, **{name: resolve(document, reading) for name, reading in reads.items()})
+        changed = changed_code(start, stage.__name__, document) + changed_params(document, reads)
+        check_unchanged(stage.__name__, changed)
     except UserError as error:
         sys.exit(f"{stage.__name__}: {error}")
     except KeyboardInterrupt:
@@ -113,15 +118,46 @@ def run_stage(stage: Callable[..., None], reads: Reads) -> None:
 
 def read_params(path: Path) -> Mapping[str, Any]:
     """Read params.yaml as DVC does (YAML 1.2: `1e-3` is a number). Raises UserError when it is not a mapping."""
+    return parse_params(path.read_bytes() if path.is_file() else None, path)
+
+
+def parse_params(content: bytes | None, path: Path = PARAMS_FILE) -> Mapping[str, Any]:
+    """Parse the bytes of params.yaml; None stands for a missing file. Raises UserError as `read_params` does."""
+    if content is None:
+        raise UserError(f"{path} is missing; run the stage from the project's root, where params.yaml lies")
     try:
-        document = YAML(typ="safe").load(path)
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; run the stage from the project's root, where params.yaml lies") from None
+        document = YAML(typ="safe").load(content)
     except YAMLError as error:
         raise UserError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(document, Mapping):
         raise UserError(f"{path} must hold sections such as `train:`; it holds {type(document).__name__}")
     return document
+
+
+def changed_params(document: Mapping[str, Any], reads: Reads) -> list[str]:
+    """The keys of `reads` whose values in params.yaml are no longer those of `document`, as `params.yaml (key)`."""
+    keys = [key for reading in reads.values() for key in _keys_read(document, reading)]
+    now = read_params(PARAMS_FILE)
+    return [f"params.yaml ({key})" for key in keys if _value_or_none(now, key) != _value_or_none(document, key)]
+
+
+def _keys_read(document: Mapping[str, Any], reading: Reading) -> list[str]:
+    match reading:
+        case Values():
+            return reading.dotted_keys()
+        case Choice(key):
+            return [key, reading.block(str(value_at(document, key))).key]
+        case Shown():
+            return reading.filled(document)
+        case Section(key) | Later(key):
+            return [key]
+
+
+def _value_or_none(document: Mapping[str, Any], key: str) -> Any:
+    try:
+        return value_at(document, key)
+    except UserError:
+        return None
 
 
 def resolve(document: Mapping[str, Any], reading: Reading) -> Any:

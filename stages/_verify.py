@@ -1,4 +1,7 @@
-"""`make verify`: run the committed pipeline from scratch in a temporary clone and compare every byte with dvc.lock."""
+"""`make verify`: run the committed pipeline from scratch in a temporary clone and compare every byte with dvc.lock.
+
+Its last line is a row for the table of docs/reproducibility.md.
+"""
 
 import subprocess
 import sys
@@ -8,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+
+from emotion import processor
 
 
 def output_digests(lock: Path) -> dict[tuple[str, str], str]:
@@ -31,12 +36,13 @@ def compare(
     return [(verdict(key), *key) for key in sorted({*committed, *made})]
 
 
-def main() -> None:
-    """Exit 0 when every byte is equal, 1 when not."""
-    root = Path(__file__).parent.parent
+def verify(root: Path) -> bool:
+    """Run the commit of `root` from scratch, print each output's verdict, and tell whether all are equal."""
     with tempfile.TemporaryDirectory(prefix="verify-") as folder:
         clone = Path(folder) / "clone"
-        subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(root), str(clone)], check=True)
+        _git("clone", "--quiet", "--no-hardlinks", str(root), str(clone))
+        commit = _git("-C", str(clone), "rev-parse", "HEAD").strip()
+        print(f"verify: commit {commit} on {processor.name()}", flush=True)
         committed = output_digests(clone / "dvc.lock")
         # A fresh clone has no cache, so nothing can be restored; --force runs what looks unchanged.
         if subprocess.run([sys.executable, "-m", "dvc", "repro", "--force"], cwd=clone, check=False).returncode:
@@ -44,9 +50,19 @@ def main() -> None:
         rows = compare(committed, output_digests(clone / "dvc.lock"))
     for verdict, stage, output in rows:
         print(f"{verdict:<14} {stage:<18} {output}")
-    different = sum(verdict != "equal" for verdict, _, _ in rows)
-    print(f"{len(rows) - different} of {len(rows)} outputs are equal, byte for byte, to the committed dvc.lock")
-    sys.exit(1 if different else 0)
+    equal = sum(verdict == "equal" for verdict, _, _ in rows)
+    print("An output is equal where each of its bytes is that of the committed dvc.lock. The row for the table:")
+    print(f"| {processor.name()} | {commit[:12]} | {equal} of {len(rows)} outputs equal |")
+    return equal == len(rows)
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def main() -> None:
+    """Exit 0 when every byte is equal, 1 when not."""
+    sys.exit(0 if verify(Path(__file__).parent.parent) else 1)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Turn the chosen source into the canonical archive of face images."""
 
+from stages._start import START
+
 from pathlib import Path
 from typing import Annotated
 
@@ -49,4 +51,4 @@ def check_labels(dataset: Dataset) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(download, READS)
+    run_stage(download, READS, START)

@@ -1,9 +1,11 @@
 """Score the members and their average on the test split."""
 
+from stages._start import START
+
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import pandas as pd
@@ -50,7 +52,7 @@ class ViewsParams(Params):
 
 
 class EvaluateParams(Params):
-    """The `evaluate` section; with what `emotion.runtime.pin` asks for."""
+    """The `evaluate` section."""
 
     seed: int = Field(ge=0)
     views: ViewsParams
@@ -58,16 +60,6 @@ class EvaluateParams(Params):
     portable: bool
     intra_op_threads: int = Field(ge=1)
     inter_op_threads: int = Field(ge=1)
-
-    @property
-    def backend(self) -> Literal["tensorflow"]:
-        """Whatever trained a member, its file opens in TensorFlow."""
-        return "tensorflow"
-
-    @property
-    def precision(self) -> Literal["float32"]:
-        """Models are saved in float32."""
-        return "float32"
 
 
 READS: Reads = {"params": Section("evaluate", EvaluateParams), "members": Values("model", MembersParams)}
@@ -89,12 +81,16 @@ def evaluate(
 ) -> None:
     """Predict the test split with the average of members and views; write predictions, scores, tables, saliency."""
     check_models(models, members.members)
-    pin(params, seed=params.seed)
+    pin(**params.model_dump(include={"portable", "intra_op_threads", "inter_op_threads", "seed"}))
     from emotion.member import check_agreement, load_member
+    from emotion.portable import check_portable
     from emotion.records import load_records
 
     networks = [load_member(models / f"{member}.keras") for member in members.members]
     check_agreement(networks)
+    if params.portable:
+        for member in networks:
+            check_portable(member.network, member.network_name, setting="evaluate.portable")
     faces, held_out = load_records(test), load_records(val)
     unanswered = read_index(index, test, faces, networks[0].about.labels)
     results = predict(networks, faces, held_out, views(**params.views.model_dump()), unanswered)
@@ -179,4 +175,4 @@ def saliency_maps(networks: Sequence["Member"], faces: "Faces", predictions: Pre
 
 
 if __name__ == "__main__":
-    run_stage(evaluate, READS)
+    run_stage(evaluate, READS, START)

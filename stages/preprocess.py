@@ -1,5 +1,7 @@
 """Decode and resize one split's faces into TFRecords."""
 
+from stages._start import START
+
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -76,4 +78,4 @@ def _check_bad(bad: dict[str, str], images: int, index: Path, max_bad_fraction: 
 
 
 if __name__ == "__main__":
-    run_stage(preprocess, READS)
+    run_stage(preprocess, READS, START)

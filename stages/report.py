@@ -1,5 +1,7 @@
 """Draw the pictures and the one-page report from predictions and metrics; no model runs here."""
 
+from stages._start import START
+
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -142,4 +144,4 @@ def decoded(archive: Path, paths: Iterable[str]) -> dict[str, np.ndarray]:
 
 
 if __name__ == "__main__":
-    run_stage(report, READS)
+    run_stage(report, READS, START)

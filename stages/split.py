@@ -1,5 +1,7 @@
 """Split the archive's faces into train, validation and test indexes, copies of a picture on one side."""
 
+from stages._start import START
+
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -190,4 +192,4 @@ def _sorted_counts(labels: pd.Series) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    run_stage(split, READS)
+    run_stage(split, READS, START)

@@ -1,6 +1,7 @@
 """Train one member: a network, from TFRecords to a self-contained model file."""
 
-import sys
+from stages._start import START
+
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,8 @@ from emotion.processes import check_backend, process_index
 from emotion.recipe import Recipe
 from emotion.runtime import pin
 from stages._environment import versions
-from stages._stage import Block, Choice, Later, Reads, Section, run_stage, write_json
+from stages._stage import Block, Choice, Later, Reads, Section, parse_params, run_stage, write_json
+from stages._unchanged import declared_code
 
 READS: Reads = {
     "network": Choice("model.network", "emotion.networks", "Network"),
@@ -36,13 +38,14 @@ def train(
 ) -> None:
     """Train the member whose seed is `member` on the records `train`, choosing on `val`, and save it as `model`."""
     check_backend(recipe.backend)
-    pin(recipe, seed=member, devices=recipe.devices)
-    from emotion.model_file import ModelAbout, save_model  # the backend and its pins are set; now Keras may be imported
+    pin(**recipe.pins(), seed=member)
+    from emotion.batch_norm import with_fused_batch_norm  # the backend and its pins are set; now Keras may be imported
+    from emotion.model_file import ModelAbout, save_model
     from emotion.network import build_model, predict_logits, with_probabilities
     from emotion.pretrained import checked_file, start_from
     from emotion.records import load_records
     from emotion.training import Task, train_network
-    from emotion.training_state import StateFile
+    from emotion.training_state import StateFile, state_key
 
     if (recipe.backend, recipe.precision) == ("tensorflow", "bfloat16"):
         warn_if_slow(slowdown())
@@ -52,8 +55,10 @@ def train(
         "augment": augment.load().model_dump(),
         "seed": member,
         "versions": versions(*(("jax", "jaxlib") if recipe.backend == "jax" else ())),
+        "lock": START.code.get("requirements.lock"),
     }
-    state_file = StateFile(state, key=_state_key(made_with, [train, val]))
+    code = declared_code(START, "train", parse_params(START.params))
+    state_file = StateFile(state, key=state_key({"made_with": made_with, "code": code}, [train, val], []))
     train_faces, val_faces = load_records(train), load_records(val)
     about = train_faces.about
     init = recipe.init
@@ -72,7 +77,7 @@ def train(
         shape = train_faces.images.shape[1:]
         logits = build_model(network.load(), shape, len(about.labels), for_training=False)
         logits.set_weights(trained.weights)
-        val_logits = predict_logits(logits, val_faces.images)
+        val_logits = predict_logits(with_fused_batch_norm(logits), val_faces.images)
         temperature, val_report = calibrate(val_faces.label_indexes, val_logits)
         finished = with_probabilities(logits, temperature or 1.0)
         save_model(finished, model, ModelAbout(about.labels, about.size_px, about.channels, temperature, made_with))
@@ -96,13 +101,5 @@ def calibrate(labels: np.ndarray, logits: np.ndarray) -> tuple[float | None, dic
     return temperature, {"val": scores}
 
 
-def _state_key(made_with: dict[str, object], folders: list[Path]) -> str:
-    from emotion.training_state import state_key
-
-    modules = [module for name, module in sys.modules.items() if name.split(".")[0] in ("emotion", "stages")]
-    code = {Path(module.__file__) for module in modules if module.__file__} | {Path(__file__)}  # which may be __main__
-    return state_key(made_with, folders, sorted(code))
-
-
 if __name__ == "__main__":
-    run_stage(train, READS)
+    run_stage(train, READS, START)

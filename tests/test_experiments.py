@@ -24,7 +24,7 @@ def test_a_change_names_what_concerns_the_training() -> None:
 
 
 def test_training_costs_six_operations_per_multiply_add() -> None:
-    params = YAML(typ="safe").load(ROOT / "params.yaml")
+    params = YAML(typ="safe").load(ROOT / "results/fer2013/params.yaml")
     once = training_tflop(params, images=1000, epochs=1)
     assert once == pytest.approx(6 * 118.1e6 * 1000 / 1e12, rel=0.01)
     assert training_tflop(params, images=1000, epochs=7) == pytest.approx(7 * once)

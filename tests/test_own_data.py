@@ -19,6 +19,8 @@ PROJECT = Path(__file__).parent.parent
 def project(tmp_path: Path) -> Path:
     for name in ("emotion", "stages"):
         shutil.copytree(PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("dvc.yaml", "requirements.lock"):
+        shutil.copyfile(PROJECT / name, tmp_path / name)
     (tmp_path / "data" / "local").mkdir(parents=True)
     parameters = YAML(typ="safe").load(PROJECT / "params.yaml")
     parameters["data"].update(source="local", labels=LABELS)

@@ -14,6 +14,7 @@ from benchmarks.curve import Point
 from benchmarks.tutorial import unpack
 from benchmarks.tutorial_way import make_network
 from docs.performance import fewer, performance_text, reached, times, whole
+from emotion import processor
 from emotion.archive import list_faces, read_faces
 
 SLOW = [Point(10, 0.50), Point(20, 0.60), Point(30, 0.58)]
@@ -131,6 +132,10 @@ for code in ("print(len(bytearray(300 * 2**20)))", "pass"):
     print(run([sys.executable, "-c", code], ROOT).cost.peak_memory_mb)"""
     large, small = map(int, processes.run([sys.executable, "-c", program], evaluated.ROOT).output.split())
     assert small < 100 and 300 < large < 400
+
+
+def test_the_machine_is_named_as_everywhere() -> None:
+    assert processes.machine()["processor"] == processor.name()
 
 
 def test_a_process_that_fails_is_an_error(tmp_path: Path) -> None:

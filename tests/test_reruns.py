@@ -40,12 +40,10 @@ class Project:
         self.root = root
         tracked = subprocess.run(["git", "ls-files", "-z"], cwd=tiny.ROOT, capture_output=True, text=True, check=True)
         for name in tracked.stdout.split("\0"):
-            if name and not name.startswith(("tests/", "results/", "docs/", "notebooks/", "requirements")):
+            if name and not name.startswith(("tests/", "results/", "docs/", "notebooks/", "metrics/", "dvc.lock")):
                 target = root / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(tiny.ROOT / name, target)
-        (root / "dvc.lock").unlink(missing_ok=True)
-        shutil.rmtree(root / "metrics", ignore_errors=True)
         tiny.write_params(root, {"train.epochs": 1})
         self.run("git", "init", "--quiet", "--initial-branch=main")
         self.run("git", "config", "user.email", "test@example.invalid")

@@ -1,5 +1,7 @@
 """The entry of a stage: paths from the command line, parameters from params.yaml, errors in one message."""
 
+from stages._start import Start
+
 import json
 from pathlib import Path
 from typing import Any, Literal
@@ -46,7 +48,7 @@ def call(monkeypatch: pytest.MonkeyPatch, yaml: str, *words: str) -> dict[str, A
 
     Path("params.yaml").write_text(yaml)
     monkeypatch.setattr("sys.argv", ["stage", *words])
-    run_stage(stage, {"params": Section("knobs", Knobs)})
+    run_stage(stage, {"params": Section("knobs", Knobs)}, Start.now())
     return kept
 
 
@@ -79,7 +81,7 @@ def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPa
     Path("params.yaml").write_text(YAML)
     monkeypatch.setattr("sys.argv", ["stage"])
     with pytest.raises(KeyError):
-        run_stage(stage, {})
+        run_stage(stage, {}, Start.now())
 
 
 def test_an_interrupt_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +91,7 @@ def test_an_interrupt_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("params.yaml").write_text(YAML)
     monkeypatch.setattr("sys.argv", ["stage"])
     with pytest.raises(SystemExit) as caught:
-        run_stage(stage, {})
+        run_stage(stage, {}, Start.now())
     assert caught.value.code == 130
 
 

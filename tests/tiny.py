@@ -35,13 +35,19 @@ TINY: dict[str, Any] = {
 def write_params(folder: Path, overrides: Mapping[str, Any]) -> None:
     """Write the project's params.yaml, made tiny and then overridden by dotted keys, into a folder."""
     document = YAML(typ="safe").load(ROOT / "params.yaml")
-    for key, value in {**TINY, **overrides}.items():
+    for key, value in {**TINY, "train.portable": can_be_portable(overrides), **overrides}.items():
         *parents, last = key.split(".")
         node = document
         for parent in parents:
             node = node[parent]
         node[last] = value
     YAML(typ="safe").dump(document, folder / "params.yaml")
+
+
+def can_be_portable(overrides: Mapping[str, Any]) -> bool:
+    """Whether training with these parameters can keep `portable: true`, the default."""
+    unportable = {"train.precision": "bfloat16", "train.backend": "jax", "model.network": "transfer"}
+    return not any(overrides.get(key) == value for key, value in unportable.items())
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -91,12 +97,15 @@ sys.meta_path.insert(0, Hook())
 """
 
 
-def mutation(folder: Path, module: str, change: str) -> dict[str, str]:
+def mutation(folder: Path, module: str, change: str, *, more: bool = False) -> dict[str, str]:
     """Have `change`, a program that finds it as `module`, run after a module's import; returns the environment for it.
 
     The process says "mutated" when it has done so. The files stay as they are, and with them the key of a saved state.
+    With `more`, beside the mutations that the folder has already.
     """
-    (folder / "sitecustomize.py").write_text(_HOOK.format(module=module, change=change))
+    file = folder / "sitecustomize.py"
+    before = file.read_text() if more else ""
+    file.write_text(before + _HOOK.format(module=module, change=change))
     return {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
 
 

@@ -42,7 +42,7 @@ def main() -> None:
     """Run the jobs; print the name of each weight's layer last."""
     jobs = json.loads(sys.argv[1])
     recipes = [Recipe.model_validate(RECIPE | {key: job[key] for key in job if key in RECIPE}) for job in jobs]
-    pin(recipes[0], seed=0, devices=recipes[0].devices)
+    pin(**recipes[0].pins(), seed=0)
     for job, recipe in zip(jobs, recipes, strict=True):
         names = train(job, recipe)
     print(json.dumps(names))
