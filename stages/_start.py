@@ -21,12 +21,21 @@ LOCK_FILE = ROOT / "requirements.lock"
 _PINS = {
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
     "OPENBLAS_NUM_THREADS": "1",
-    "OPENCV_CPU_DISABLE": "AVX512-SKX",
     "OPENCV_IPP": "disabled",
     "OPENCV_LOG_LEVEL": "ERROR",  # or it says so each time
 }
-_OPENBLAS_KERNELS = "Haswell"  # with AVX2 and FMA; OpenBLAS takes them unasked, and crashes where they are missing
-_FORGOTTEN = ("NPY_ENABLE_CPU_FEATURES", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_VERBOSE")
+# Only where the processor has the features: OpenBLAS takes kernels unasked and crashes without them, OpenCV complains.
+_PINS_WITH = {
+    ("OPENBLAS_CORETYPE", "Haswell"): {"avx2", "fma"},
+    ("OPENCV_CPU_DISABLE", "AVX512-SKX"): {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"},
+}
+_FORGOTTEN = (
+    "NPY_ENABLE_CPU_FEATURES",
+    "OPENCV_CPU_DISABLE",
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_L2_SIZE",
+    "OPENBLAS_VERBOSE",
+)
 
 
 @dataclass(frozen=True)
@@ -68,8 +77,7 @@ def _pin_libraries() -> None:
     from emotion.processor import features
 
     os.environ.update(_PINS)
-    if {"avx2", "fma"} <= features():
-        os.environ["OPENBLAS_CORETYPE"] = _OPENBLAS_KERNELS
+    os.environ.update({name: value for (name, value), needed in _PINS_WITH.items() if needed <= features()})
 
 
 START = Start.now()

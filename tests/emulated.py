@@ -15,7 +15,6 @@ from tests import tiny
 
 # Of two makers, with other instructions and caches: a second level of 4 MB or 512 kB, a third one of 16 MB or none.
 PROCESSORS = ("Haswell-noTSX", "EPYC-Rome", "Skylake-Client-noTSX-IBRS,l3-cache=off")
-BELOW_THE_CAP = "SandyBridge"  # has no AVX2
 _QEMU = shutil.which("qemu-x86_64")
 needs_qemu = pytest.mark.skipif(_QEMU is None, reason="qemu-x86_64 (Debian's qemu-user) is not installed")
 
