@@ -1,10 +1,9 @@
-"""What a training needs to go on exactly where it was: one file, written in one piece, held by one process."""
+"""What a training needs to go on exactly where it was: the last two states, each in one file, held by one process."""
 
 import hashlib
 import io
 import json
 import os
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from filelock import FileLock, Timeout
 
 from emotion.errors import UserError
 from emotion.processes import process_index
+
+_DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class TrainingState:
 
 
 class StateFile:
-    """The state of one member's training, in a folder that is no stage's output.
+    """The state of one member's training, in a folder that is no stage's output: the last, and the one before it.
 
     The key stands for everything the result depends on (parameters, input bytes, code, versions): a state saved under
     another key is never used, and is replaced when this training saves its first.
@@ -40,6 +41,7 @@ class StateFile:
 
     def __init__(self, folder: Path, *, key: str) -> None:
         self.path = folder / "state.npz"
+        self.before = folder / "state.before.npz"
         self.timings = folder / "timings.csv"  # key, epoch, seconds: what no result may depend on
         self.finished = folder / "finished.csv"  # key, MD5 of the model: which timings are whose
         self.key = key
@@ -63,16 +65,19 @@ class StateFile:
             ) from None
 
     def save(self, state: TrainingState) -> None:
-        """Replace the saved state in one piece: a kill leaves the old one or the new one."""
+        """Put the state in the last one's place, which becomes the one before it.
+
+        Cut off at any moment, by a kill or with the power, this leaves the last state or the new one whole.
+        """
         facts = json.dumps({"key": self.key, **state.facts}).encode()
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, facts=np.frombuffer(facts, np.uint8), **state.arrays)
+        content = buffer.getvalue()
         temporary = self.path.with_name(self.path.name + ".part")
-        with temporary.open("wb") as file:
-            file.write(buffer.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.path)
+        _write_safely(temporary, content + hashlib.sha256(content).digest())
+        if self.path.exists():
+            _rename_safely(self.path, self.before)
+        _rename_safely(temporary, self.path)
 
     def note_model(self, model: Path) -> None:
         """Note which model the training under this key ended in."""
@@ -80,35 +85,74 @@ class StateFile:
             finished.write(f"{self.key},{hashlib.md5(model.read_bytes()).hexdigest()}\n")
 
     def load(self) -> TrainingState | None:
-        """Return the state saved under this key, or None. A damaged file is named and set aside."""
-        try:
-            with np.load(self.path, allow_pickle=False) as saved:
-                arrays = {name: saved[name] for name in saved.files}
-        except FileNotFoundError:
-            return None
-        except (zipfile.BadZipFile, ValueError, EOFError, OSError, KeyError) as error:
-            aside = self.path.with_name(self.path.name + ".damaged")
-            if process_index() == 0:  # of several that train together, one touches files
-                self.path.replace(aside)
-            print(f"the saved training state was damaged ({error}); set aside as {aside}, starting from the beginning")
-            return None
-        facts = json.loads(arrays.pop("facts").tobytes())
-        if facts.pop("key") != self.key:
+        """Return the last state if it was saved under this key, or None.
+
+        A damaged file is named and set aside, and the state before it is used, which costs one epoch.
+        """
+        for path, otherwise in ((self.path, "going on from the state before it"), (self.before, "")):
+            try:
+                arrays = _unpack(path.read_bytes())
+            except FileNotFoundError:  # of the last state: cut off between the two renames
+                continue
+            except (ValueError, OSError) as error:
+                self._set_aside(path, str(error), otherwise if self.before.exists() else "")
+                continue
+            facts = json.loads(arrays.pop("facts").tobytes())
+            if facts.pop("key") == self.key:
+                return TrainingState(arrays, facts)
             print("the saved training state belongs to other parameters, data or code; starting from the beginning")
             return None
-        return TrainingState(arrays, facts)
+        return None
+
+    def _set_aside(self, path: Path, reason: str, otherwise: str) -> None:
+        aside = path.with_name(path.name + ".damaged")
+        if process_index() == 0:  # of several that train together, one touches files
+            path.replace(aside)
+        print(
+            f"the saved training state {path} was damaged ({reason}); set aside as {aside}, "
+            f"{otherwise or 'starting from the beginning'}"
+        )
 
 
-def state_key(facts: Any, folders: list[Path], code: list[Path]) -> str:
+def _unpack(content: bytes) -> dict[str, np.ndarray]:
+    """Check the digest at the end and read the arrays. Raises ValueError when a single bit is another."""
+    packed, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
+    if hashlib.sha256(packed).digest() != digest:
+        raise ValueError("its content is not what was written")
+    with np.load(io.BytesIO(packed), allow_pickle=False) as saved:
+        return {name: saved[name] for name in saved.files}
+
+
+def _write_safely(path: Path, content: bytes) -> None:
+    """Write a file, and return when it lies on the disk."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _rename_safely(source: Path, target: Path) -> None:
+    """Rename within a folder, and return when that lies on the disk: the new name is the folder's content."""
+    source.replace(target)
+    if os.name == "nt":  # where a folder cannot be opened, and NTFS keeps a journal
+        return
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def state_key(facts: Any, folders: list[Path]) -> str:
     """Digest of what a training depends on.
 
     Args:
-        facts: JSON-able parameters and versions.
+        facts: JSON-able: parameters, versions, digests of the code.
         folders: input folders, every file of which counts by name and content.
-        code: source files, which count by name and content.
     """
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    files = [(file.relative_to(folder.parent), file) for folder in folders for file in sorted(folder.iterdir())]
-    for name, file in files + [(Path(file.name), file) for file in sorted(code)]:
-        digest.update(f"\0{name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}".encode())
+    for folder in folders:
+        for file in sorted(folder.iterdir()):
+            name = file.relative_to(folder.parent)
+            digest.update(f"\0{name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}".encode())
     return digest.hexdigest()

@@ -58,7 +58,7 @@ def train(
         "lock": START.code.get("requirements.lock"),
     }
     code = declared_code(START, "train", parse_params(START.params))
-    state_file = StateFile(state, key=state_key({"made_with": made_with, "code": code}, [train, val], []))
+    state_file = StateFile(state, key=state_key({"made_with": made_with, "code": code}, [train, val]))
     train_faces, val_faces = load_records(train), load_records(val)
     about = train_faces.about
     init = recipe.init

@@ -1,10 +1,11 @@
 """A training killed at any moment and run again gives the bytes of one that was never killed."""
 
+from stages._start import START
+
 import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import IO
@@ -12,7 +13,8 @@ from typing import IO
 import pytest
 
 from emotion.training_state import state_key
-from stages import train
+from stages._stage import parse_params
+from stages._unchanged import declared_code
 from tests import tiny
 
 # A rate so high that from epoch 4 on the validation loss is worse than epoch 3's: what the counters hold then matters.
@@ -152,35 +154,28 @@ def test_other_parameters_never_resume(tmp_path: Path, records: Path, uninterrup
 
 
 def test_other_inputs_packages_or_code_have_another_key(tmp_path: Path) -> None:
-    folder, code = tmp_path / "train", tmp_path / "code.py"
+    folder = tmp_path / "train"
     folder.mkdir()
 
-    def key(version: str = "3.0") -> str:
-        return state_key({"keras": version}, [folder], [code])
+    def key(version: str = "3.0", code: str = "1") -> str:
+        return state_key({"keras": version, "code": {"emotion/augment.py": code}}, [folder])
 
     (folder / "00000.tfrecord").write_bytes(b"faces")
-    code.write_text("1")
-    keys = [key(), key("3.1")]
-    code.write_text("2")
-    keys.append(key())
+    keys = [key(), key("3.1"), key(code="2")]
     (folder / "00000.tfrecord").write_bytes(b"other")
     keys.append(key())
     (folder / "00000.tfrecord").rename(folder / "00001.tfrecord")
     keys.append(key())
     assert len(set(keys)) == len(keys)
-    code.write_text("1")
     (folder / "00001.tfrecord").rename(folder / "00000.tfrecord")
     (folder / "00000.tfrecord").write_bytes(b"faces")
     assert key() == keys[0]
 
 
-def test_the_stages_own_code_is_part_of_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also when the module runs as a program, and so is not among the imported ones by its name."""
-    keyed: list[Path] = []
-    monkeypatch.setattr("emotion.training_state.state_key", lambda facts, folders, code: keyed.extend(code))
-    monkeypatch.delitem(sys.modules, "stages.train")
-    train._state_key({}, [])
-    assert {file.name for file in keyed} >= {"train.py", "training_state.py"}
+def test_the_code_that_a_training_is_made_of_is_part_of_its_key() -> None:
+    params = parse_params((tiny.ROOT / "params.yaml").read_bytes())
+    code = declared_code(START, "train", params)
+    assert {"stages/train.py", "emotion/training_state.py", "emotion/networks/vgg.py", "requirements.lock"} <= set(code)
 
 
 def test_several_processes_without_jax_are_refused(tmp_path: Path, records: Path) -> None:
@@ -191,20 +186,23 @@ def test_several_processes_without_jax_are_refused(tmp_path: Path, records: Path
     assert "Traceback" not in refused.stderr
 
 
-def test_a_damaged_state_is_set_aside_and_training_starts_over(
-    tmp_path: Path, records: Path, uninterrupted: dict[str, bytes]
+@pytest.mark.parametrize("generations", [1, 2], ids=["the last state", "both states"])
+def test_a_training_whose_state_was_damaged_ends_with_the_same_bytes(
+    generations: int, tmp_path: Path, records: Path, uninterrupted: dict[str, bytes]
 ) -> None:
     tiny.write_params(tmp_path, {})
     kill_at_epoch_line(tmp_path, records, 4)
-    state = tmp_path / ".cache/train/0/state.npz"
-    damaged = bytearray(state.read_bytes())
-    for position in range(1000, len(damaged), 997):
-        damaged[position] ^= 0xFF
-    state.write_bytes(damaged)
+    states = [tmp_path / ".cache/train/0" / name for name in ("state.npz", "state.before.npz")][:generations]
+    for state in states:
+        damaged = bytearray(state.read_bytes())
+        damaged[len(damaged) // 2] ^= 0x01
+        state.write_bytes(damaged)
     again = tiny.run_train(tmp_path, records)
     assert again.returncode == 0, again.stderr
-    assert "was damaged" in again.stdout
-    assert state.with_name("state.npz.damaged").read_bytes() == bytes(damaged)
+    assert again.stdout.count("was damaged") == generations
+    assert ("epoch   1/" in again.stdout) == (generations == 2), "one epoch is lost, or all"
+    for state in states:
+        assert state.with_name(f"{state.name}.damaged").exists()
     assert tiny.outputs(tmp_path) == uninterrupted
 
 
