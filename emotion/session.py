@@ -63,20 +63,26 @@ class Session(keras.callbacks.Callback):
             return
         self._write_history()
         if not self.stopped:
-            print(f"going on after epoch {len(self.history)}, saved in {self._file.path}", flush=True)
+            print(f"going on after epoch {len(self.history)}, saved in {self._file.path.parent}", flush=True)
 
     def enter(self, model: keras.Model, first_epoch: int, watchers: list[keras.callbacks.Callback]) -> int:
         """Begin the phase whose first epoch is `first_epoch`, or go on in it; both count from 0.
 
         A new phase takes the weights as the last one saved them, and nothing of its optimizer, so that it begins the same
-        whether the run was interrupted or not. Returns the epoch to go on with.
+        whether the run was interrupted or not. Returns the epoch to go on with. Raises UserError when the saved state is no
+        longer the one that the history is from.
         """
         self._watchers, self._watcher_facts = watchers, []
         if first_says([len(self.history)]) != [len(self.history)]:  # waits for process 0 to have saved, too
             raise UserError(f"{self._file.path} is not the same for all processes; give them one shared folder")
-        state = self._file.load() if self.history else None
-        if state is None:
+        if not self.history:
             return first_epoch
+        state = self._file.load()
+        if state is None or len(state.facts["history"]) != len(self.history):
+            raise UserError(
+                f"the state of epoch {len(self.history)} can no longer be read from {self._file.path.parent}; "
+                "run `dvc repro` again to go on from what is left"
+            )
         goes_on = len(self.history) > first_epoch
         for name, variable in _variables(model).items():
             if goes_on or name.startswith("model/"):

@@ -1,5 +1,6 @@
 """What a training needs to go on exactly where it was: the last two states, each in one file, held by one process."""
 
+import errno
 import hashlib
 import io
 import json
@@ -67,14 +68,21 @@ class StateFile:
     def save(self, state: TrainingState) -> None:
         """Put the state in the last one's place, which becomes the one before it.
 
-        Cut off at any moment, by a kill or with the power, this leaves the last state or the new one whole.
+        Cut off at any moment, by a kill or with the power, this leaves the last state or the new one whole. Raises
+        OSError when it cannot be written, as on a full disk: both saved states are then what they were.
         """
         facts = json.dumps({"key": self.key, **state.facts}).encode()
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, facts=np.frombuffer(facts, np.uint8), **state.arrays)
-        content = buffer.getvalue()
+        digest = hashlib.sha256(buffer.getbuffer()).digest()
+        buffer.seek(0, io.SEEK_END)
+        buffer.write(digest)
         temporary = self.path.with_name(self.path.name + ".part")
-        _write_safely(temporary, content + hashlib.sha256(content).digest())
+        try:
+            _write_safely(temporary, buffer.getbuffer())
+        except OSError:
+            temporary.unlink(missing_ok=True)  # a full disk needs the space
+            raise
         if self.path.exists():
             _rename_safely(self.path, self.before)
         _rename_safely(temporary, self.path)
@@ -85,45 +93,54 @@ class StateFile:
             finished.write(f"{self.key},{hashlib.md5(model.read_bytes()).hexdigest()}\n")
 
     def load(self) -> TrainingState | None:
-        """Return the last state if it was saved under this key, or None.
+        """Return the last state, or the one before it where the last is damaged or missing; None if it has another key.
 
-        A damaged file is named and set aside, and the state before it is used, which costs one epoch.
+        What is damaged is set aside, so that every later call finds the same, and what that costs is said once.
         """
-        for path, otherwise in ((self.path, "going on from the state before it"), (self.before, "")):
+        state, problems = self._newest_whole()
+        outcome = "starting from the beginning"
+        if state and state.facts.pop("key") == self.key:
+            outcome = "going on from the state before it, which costs one epoch"
+        elif state:
+            which = "the state before it" if problems else "the saved training state"
+            problems.append(f"{which} belongs to other parameters, data or code")
+            state = None
+        if problems and process_index() == 0:
+            print("; ".join([*problems, outcome]), flush=True)
+        return state
+
+    def _newest_whole(self) -> tuple[TrainingState | None, list[str]]:
+        """Return the newer of the undamaged states, of whatever key, and what is to be said of the damaged ones."""
+        problems: list[str] = []
+        for path in (self.path, self.before):
             try:
-                arrays = _unpack(path.read_bytes())
-            except FileNotFoundError:  # of the last state: cut off between the two renames
+                return _unpack(path.read_bytes()), problems
+            except FileNotFoundError:  # of the last state: cut off between the two renames, or set aside
                 continue
             except (ValueError, OSError) as error:
-                self._set_aside(path, str(error), otherwise if self.before.exists() else "")
-                continue
-            facts = json.loads(arrays.pop("facts").tobytes())
-            if facts.pop("key") == self.key:
-                return TrainingState(arrays, facts)
-            print("the saved training state belongs to other parameters, data or code; starting from the beginning")
-            return None
-        return None
+                problems.append(self._set_aside(path, error))
+        return None, problems
 
-    def _set_aside(self, path: Path, reason: str, otherwise: str) -> None:
+    def _set_aside(self, path: Path, error: Exception) -> str:
+        """Rename a damaged file, in place of one set aside earlier under that name; return the words for it."""
         aside = path.with_name(path.name + ".damaged")
         if process_index() == 0:  # of several that train together, one touches files
-            path.replace(aside)
-        print(
-            f"the saved training state {path} was damaged ({reason}); set aside as {aside}, "
-            f"{otherwise or 'starting from the beginning'}"
-        )
+            _rename_safely(path, aside)
+        return f"the saved training state {path} was damaged ({error}) and is set aside as {aside}"
 
 
-def _unpack(content: bytes) -> dict[str, np.ndarray]:
-    """Check the digest at the end and read the arrays. Raises ValueError when a single bit is another."""
+def _unpack(content: bytes) -> TrainingState:
+    """Read what `save` wrote; the key is still among the facts. Raises ValueError when a single bit is another."""
     packed, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
     if hashlib.sha256(packed).digest() != digest:
-        raise ValueError("its content is not what was written")
+        raise ValueError("its SHA-256 does not fit, or an earlier version saved it without one")
     with np.load(io.BytesIO(packed), allow_pickle=False) as saved:
-        return {name: saved[name] for name in saved.files}
+        arrays = {name: saved[name] for name in saved.files}
+    facts = json.loads(arrays.pop("facts").tobytes())
+    return TrainingState(arrays, facts)
 
 
-def _write_safely(path: Path, content: bytes) -> None:
+def _write_safely(path: Path, content: memoryview) -> None:
     """Write a file, and return when it lies on the disk."""
     with path.open("wb") as file:
         file.write(content)
@@ -139,6 +156,9 @@ def _rename_safely(source: Path, target: Path) -> None:
     folder = os.open(target.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # what network and shared folders say that sync files only
+            raise
     finally:
         os.close(folder)
 

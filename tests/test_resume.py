@@ -3,6 +3,7 @@
 from stages._start import START
 
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -186,24 +187,47 @@ def test_several_processes_without_jax_are_refused(tmp_path: Path, records: Path
     assert "Traceback" not in refused.stderr
 
 
-@pytest.mark.parametrize("generations", [1, 2], ids=["the last state", "both states"])
-def test_a_training_whose_state_was_damaged_ends_with_the_same_bytes(
-    generations: int, tmp_path: Path, records: Path, uninterrupted: dict[str, bytes]
+# Just after the third epoch is saved: a kill from outside may fall between the two renames, which leave no `state.npz`.
+KILLED_AFTER_EPOCH_3 = (
+    "emotion.training_state",
+    """
+import os, signal
+save = module.StateFile.save
+def save_and_die(file, state):
+    save(file, state)
+    if len(state.facts["history"]) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+module.StateFile.save = save_and_die
+""",
+)
+
+
+@pytest.mark.parametrize(
+    ("names", "next_epoch"), [(["state.npz"], 3), (["state.npz", "state.before.npz"], 1)], ids=["newest", "both"]
+)
+def test_a_killed_training_whose_state_was_damaged_ends_with_the_same_bytes(
+    names: list[str], next_epoch: int, tmp_path: Path, records: Path, uninterrupted: dict[str, bytes]
 ) -> None:
     tiny.write_params(tmp_path, {})
-    kill_at_epoch_line(tmp_path, records, 4)
-    states = [tmp_path / ".cache/train/0" / name for name in ("state.npz", "state.before.npz")][:generations]
+    killed = tiny.run_train(tmp_path, records, **tiny.mutation(tmp_path, *KILLED_AFTER_EPOCH_3))
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    states = [tmp_path / ".cache/train/0" / name for name in names]
+    damaged = {}
     for state in states:
-        damaged = bytearray(state.read_bytes())
-        damaged[len(damaged) // 2] ^= 0x01
-        state.write_bytes(damaged)
+        content = bytearray(state.read_bytes())
+        content[len(content) // 2] ^= 1
+        state.write_bytes(content)
+        damaged[state.with_name(f"{state.name}.damaged")] = bytes(content)
     again = tiny.run_train(tmp_path, records)
     assert again.returncode == 0, again.stderr
-    assert again.stdout.count("was damaged") == generations
-    assert ("epoch   1/" in again.stdout) == (generations == 2), "one epoch is lost, or all"
-    for state in states:
-        assert state.with_name(f"{state.name}.damaged").exists()
     assert tiny.outputs(tmp_path) == uninterrupted
+    assert {aside: aside.read_bytes() for aside in damaged} == damaged
+    assert re.findall(r"^epoch +(\d+)/", again.stdout, re.MULTILINE) == [str(n) for n in range(next_epoch, 5)]
+    said = [line for line in again.stdout.splitlines() if "was damaged" in line]
+    cost = (
+        "going on from the state before it, which costs one epoch" if next_epoch > 1 else "starting from the beginning"
+    )
+    assert len(said) == 1 and said[0].endswith(cost)
 
 
 @pytest.mark.slow
