@@ -5,7 +5,7 @@ BIN := .venv/bin
 # `. .venv/bin/activate` for every recipe: stage commands say `python`.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-SOURCES := params.yaml $(wildcard stages/*.py emotion/*.py emotion/*/*.py)
+SOURCES := params.yaml $(wildcard stages/*.py emotion/*.py emotion/*/*.py emotion/*/*/*.py)
 
 .PHONY: help repro test test-all test-emulated lint lock verify fer2013
 
@@ -33,7 +33,7 @@ lock: .venv/dev  ## make the locks anew from pyproject.toml
 	bash requirements.sh
 
 .venv/params-checked: .venv/pipeline $(SOURCES)
-	@python -m stages._check
+	@python -m tools.check_params
 	@touch $@
 
 # The dev lock is a superset of the pipeline's, so either marker serves `make repro`.
@@ -50,7 +50,7 @@ lock: .venv/dev  ## make the locks anew from pyproject.toml
 	@touch .venv/pipeline $@
 
 verify: .venv/pipeline  ## run the committed pipeline from scratch in a clone and compare every byte with dvc.lock
-	python -m stages._verify
+	python -m tools.verify
 
 fer2013: .venv/pipeline  ## run the published recipe on FER2013, from data/local/ or from Kaggle
-	python -m stages._publish rerun
+	python -m tools.publish rerun

@@ -15,9 +15,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from emotion.detector import BlazeFace, Box, Detector, Found, crop_face, overlap
-from emotion.face_model import PUBLISHED
-from emotion.predictor import Predictor
+from emotion.inference.detector import BlazeFace, Box, Detector, Found, crop_face, overlap
+from emotion.inference.models import PUBLISHED
+from emotion.inference.predictor import Predictor
 
 CANVASES = ((320, 240, 96), (640, 480, 240), (640, 480, 96), (640, 480, 64))  # width, height, side of the face; pixels
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.processes import PARAMS, medians, read_params, significant
-from emotion.recipe import Recipe
-from emotion.runtime import pin
+from emotion.runtime.pins import pin
+from emotion.training.recipe import Recipe
 
 INPUT_LEAD = 20  # times as many steps of the input alone, which is faster, or it would be over too soon to be timed
 
@@ -36,10 +36,10 @@ class Training:
     def __init__(self, records: Path, params: dict[str, Any]) -> None:
         import tensorflow as tf
 
-        from emotion.augment import Augmentation
-        from emotion.batches import training_batches
-        from emotion.network_summary import cost
-        from emotion.records import load_records
+        from emotion.commands.networks import cost
+        from emotion.dataset.records import load_records
+        from emotion.training.augment import Augmentation
+        from emotion.training.batches import training_batches
 
         name = params["model"]["network"]
         self.recipe = Recipe.model_validate(params["train"])
@@ -66,9 +66,9 @@ class Training:
         """Build and compile the network under the global precision: returns what trains it for so many steps."""
         import keras
 
-        from emotion.kept_weights import KeepWeights
-        from emotion.network import build_model
-        from emotion.optimizer import make_optimizer
+        from emotion.training.kept_weights import KeepWeights
+        from emotion.training.network import build_model
+        from emotion.training.optimizer import make_optimizer
 
         model = build_model(self.network, self.shape, self.label_count, for_training=True)
         recipe = self.recipe

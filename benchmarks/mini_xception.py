@@ -12,9 +12,9 @@ from pathlib import Path
 
 import keras
 
-from emotion.model_about import ModelAbout
-from emotion.model_file import save_model
-from emotion.network import with_probabilities
+from emotion.model.about import ModelAbout
+from emotion.model.file import save_model
+from emotion.training.network import with_probabilities
 
 LABELS = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]  # the order of its outputs
 

@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.processes import RESULTS, ROOT, machine, read_params, run_module, significant
-from emotion.bfloat16 import slowdown
-from emotion.recipe import Recipe
-from emotion.runtime import pin
-from stages._stage import write_json
+from emotion.runtime.pins import pin
+from emotion.training.bfloat16 import slowdown
+from emotion.training.recipe import Recipe
+from stages._entry.stage import write_json
 
 if TYPE_CHECKING:  # both import TensorFlow, which pin() must come before
     import tensorflow as tf
 
-    from emotion.records import Faces
+    from emotion.dataset.records import Faces
 
 TABLE = RESULTS / "pinning.json"
 TURNS = 3
@@ -49,11 +49,11 @@ def trainer(
     faces: "Faces", params: Mapping[str, Any], recipe: Recipe
 ) -> tuple["tf.data.Dataset", Callable[["tf.data.Dataset", int], object]]:
     """The augmented batches of the faces, and what trains the published network on batches for so many steps."""
-    from emotion.augment import Augmentation
-    from emotion.batches import training_batches
-    from emotion.network import build_model
     from emotion.networks.vgg import Network
-    from emotion.optimizer import make_optimizer
+    from emotion.training.augment import Augmentation
+    from emotion.training.batches import training_batches
+    from emotion.training.network import build_model
+    from emotion.training.optimizer import make_optimizer
 
     labels = len(faces.about.labels)
     batches = training_batches(
@@ -90,7 +90,7 @@ def training_rate(variant: str, steps: int) -> float:
         os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3")
     else:
         pin(**recipe.pins(), seed=0)
-    from emotion.records import Faces, RecordsAbout
+    from emotion.dataset.records import Faces, RecordsAbout
 
     rng = np.random.default_rng(0)
     about = RecordsAbout(4096, 48, 1, ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"])

@@ -17,11 +17,11 @@ import cv2
 import numpy as np
 
 from emotion.commands.options import add_model_options
-from emotion.detector import BlazeFace
-from emotion.face_model import PUBLISHED, open_model
-from emotion.predictor import Predictor
-from emotion.tracking import FaceTracker
-from emotion.video import FrameSource, label_video
+from emotion.inference.detector import BlazeFace
+from emotion.inference.models import PUBLISHED, open_model
+from emotion.inference.predictor import Predictor
+from emotion.inference.tracking import FaceTracker
+from emotion.inference.video import FrameSource, label_video
 
 
 def median_ms(work: Callable[[], object], times: int) -> float:
@@ -37,7 +37,7 @@ def median_ms(work: Callable[[], object], times: int) -> float:
 
 def picture_with_a_face(width: int, height: int) -> np.ndarray:
     """A drawn face on a plain background, uint8 RGB."""
-    from emotion.sources.synthetic import Source
+    from emotion.sources.synthetic.source import Source
 
     face = Source(seed=0, train_images=28, test_images=7, min_intensity=0.7, noise=0.0).draw("train", "happy", 3)
     canvas = np.full((height, width), 190, np.uint8)

@@ -14,8 +14,8 @@ from typing import Any
 
 from benchmarks.input_lead import Training, seconds_of
 from benchmarks.processes import PARAMS, medians, read_params
-from emotion.recipe import Recipe
-from emotion.runtime import pin
+from emotion.runtime.pins import pin
+from emotion.training.recipe import Recipe
 
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 MATRIX_SIDE = 3072
@@ -108,7 +108,7 @@ def make_works(training: Training, steps: int) -> Works:
     """The parts of a step under the global precision, each doing `steps` steps when called."""
     import keras
 
-    from emotion.batch_norm import FusedBatchNormalization
+    from emotion.model.batch_norm import FusedBatchNormalization
 
     fused, stock = FusedBatchNormalization, keras.layers.BatchNormalization
     fit = training.fitting(steps)

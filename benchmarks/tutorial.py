@@ -19,8 +19,8 @@ from typing import Any
 from benchmarks.curve import Point, compare, read_curve, read_points, summary
 from benchmarks.pipeline import run_data_stages
 from benchmarks.processes import PARAMS, RESULTS, figures_of, machine, medians, read_params, run_module, run_train
-from emotion.archive import read_faces
-from stages._stage import write_json
+from emotion.dataset.archive import read_faces
+from stages._entry.stage import write_json
 
 CURVE = RESULTS / "tutorial_curve.csv"
 TARGET = 0.67

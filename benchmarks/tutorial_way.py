@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.curve import Point, write_points
 from benchmarks.input_lead import measure_round
 from benchmarks.processes import PARAMS, medians, read_params
-from emotion.quiet import import_tensorflow
+from emotion.runtime.quiet import import_tensorflow
 
 if TYPE_CHECKING:
     import keras
@@ -83,7 +83,7 @@ def measure(folder: Path, *, steps: int, rounds: int) -> dict[str, float]:
     """Images a second, as in benchmarks/input_lead.py, and the multiply-adds of one picture."""
     import tensorflow as tf
 
-    from emotion.network_summary import multiply_adds
+    from emotion.commands.networks import multiply_adds
 
     batches, _ = make_generators(folder)
     network = make_network(batches.num_classes)

@@ -24,9 +24,9 @@ COMMANDS = {
     "video": ("emotion.commands.video", "label the faces of a video, a camera or a stream"),
     "app": ("emotion.commands.app", "a web page for pictures and the webcam, on this machine"),
     "export": ("emotion.commands.export", "convert a trained .keras for other runtimes, and check the result"),
-    "compare": ("emotion.comparison", "two revisions' predictions: is the change larger than chance?"),
-    "networks": ("emotion.network_summary", "what each network costs: parameters and multiply-adds"),
-    "search": ("emotion.search", "search hyper-parameters: Optuna proposes, DVC runs, validation decides"),
+    "compare": ("emotion.commands.compare", "two revisions' predictions: is the change larger than chance?"),
+    "networks": ("emotion.commands.networks", "what each network costs: parameters and multiply-adds"),
+    "search": ("emotion.commands.search", "search hyper-parameters: Optuna proposes, DVC runs, validation decides"),
     "about": ("emotion.commands.about", "what a model file holds: labels, size, what it was made with"),
 }
 

@@ -1,16 +1,16 @@
 """Turn the chosen source into the canonical archive of face images."""
 
-from stages._start import START
+from stages._entry.start import START
 
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
-from emotion.archive import Dataset, DatasetError, write_archive
-from emotion.layouts import relabel
+from emotion.dataset.archive import Dataset, DatasetError, write_archive
+from emotion.dataset.layouts import relabel
 from emotion.params import Params
-from stages._stage import Block, Choice, Reads, Values, run_stage, write_json
+from stages._entry.stage import Block, Choice, Reads, Values, run_stage, write_json
 
 # A label names a folder of the archive.
 Label = Annotated[str, Field(pattern=r"^[^/]*[^/.][^/]*$")]
@@ -23,7 +23,7 @@ class DataParams(Params):
 
 
 READS: Reads = {
-    "source": Choice("data.source", "emotion.sources", "Source"),
+    "source": Choice("data.source", "emotion.sources", "Source", "source"),
     "params": Values("data", DataParams),
 }
 

@@ -1,6 +1,6 @@
 """Score the members and their average on the test split."""
 
-from stages._start import START
+from stages._entry.start import START
 
 import json
 from collections.abc import Sequence
@@ -11,21 +11,21 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator
 
-from emotion.averaging import mean_probabilities
 from emotion.errors import UserError
-from emotion.evaluation import Results, average_all, evaluation_report, plot_tables, surest, variants_table
-from emotion.heatmaps import heatmap_bytes
+from emotion.evaluation.averaging import mean_probabilities
+from emotion.evaluation.heatmaps import heatmap_bytes
+from emotion.evaluation.predictions import COLUMNS, Predictions
+from emotion.evaluation.results import Results, average_all, evaluation_report, plot_tables, surest, variants_table
+from emotion.evaluation.robustness import Robustness, accuracy_when_corrupted
+from emotion.evaluation.tables import confusion_table
+from emotion.evaluation.views import View, look, views
 from emotion.params import Params
-from emotion.predictions import COLUMNS, Predictions
-from emotion.robustness import Robustness, accuracy_when_corrupted
-from emotion.runtime import pin
-from emotion.tables import confusion_table
-from emotion.views import View, look, views
-from stages._stage import Reads, Section, Values, run_stage, write_file, write_json
+from emotion.runtime.pins import pin
+from stages._entry.stage import Reads, Section, Values, run_stage, write_file, write_json
 
 if TYPE_CHECKING:
-    from emotion.member import Member
-    from emotion.records import Faces
+    from emotion.dataset.records import Faces
+    from emotion.evaluation.members import Member
 
 
 _TEMPERATURE_FACES = 2000  # validation faces, at most, for the one number that is an average's temperature
@@ -82,9 +82,9 @@ def evaluate(
     """Predict the test split with the average of members and views; write predictions, scores, tables, saliency."""
     check_models(models, members.members)
     pin(**params.model_dump(include={"portable", "intra_op_threads", "inter_op_threads", "seed"}))
-    from emotion.member import check_agreement, load_member
-    from emotion.portable import check_portable
-    from emotion.records import load_records
+    from emotion.dataset.records import load_records
+    from emotion.evaluation.members import check_agreement, load_member
+    from emotion.runtime.portable import check_portable
 
     networks = [load_member(models / f"{member}.keras") for member in members.members]
     check_agreement(networks)
@@ -167,7 +167,7 @@ def measure_robustness(networks: Sequence["Member"], faces: "Faces", *, seed: in
 
 def saliency_maps(networks: Sequence["Member"], faces: "Faces", predictions: Predictions) -> dict[str, np.ndarray]:
     """Grad-CAM of the predicted label, mean over the networks, for the surest right and wrong face of each label."""
-    from emotion.saliency import grad_cam
+    from emotion.evaluation.saliency import grad_cam
 
     rows = surest(predictions)
     maps = [grad_cam(network, faces.images[rows], predictions.predicted_indexes[rows]) for network in networks]

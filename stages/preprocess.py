@@ -1,6 +1,6 @@
 """Decode and resize one split's faces into TFRecords."""
 
-from stages._start import START
+from stages._entry.start import START
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from emotion.archive import read_faces
+from emotion.dataset.archive import read_faces
+from emotion.dataset.images import ImageError, decode_face, map_images
 from emotion.errors import UserError
-from emotion.faces import ImageError, decode_face, map_images
 from emotion.params import Params
-from emotion.quiet import import_tensorflow
-from stages._stage import Reads, Section, run_stage, write_json
+from emotion.runtime.quiet import import_tensorflow
+from stages._entry.stage import Reads, Section, run_stage, write_json
 
 
 class PreprocessParams(Params):
@@ -32,7 +32,7 @@ READS: Reads = {"params": Section("preprocess", PreprocessParams)}
 def preprocess(archive: Path, index: Path, records: Path, report: Path, params: PreprocessParams) -> None:
     """Write the faces named in `index` to the folder `records`; bad images are listed and, within limits, skipped."""
     import_tensorflow()
-    from emotion.records import write_records
+    from emotion.dataset.records import write_records
 
     table = pd.read_csv(index, dtype={"label": str}, keep_default_na=False)
     bad: dict[str, str] = {}

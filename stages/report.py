@@ -1,6 +1,6 @@
 """Draw the pictures and the one-page report from predictions and metrics; no model runs here."""
 
-from stages._start import START
+from stages._entry.start import START
 
 import json
 from collections.abc import Iterable, Mapping
@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from emotion import gallery, pictures
-from emotion.archive import read_faces
-from emotion.faces import ImageError, decode_image
-from emotion.heatmaps import read_heatmaps
-from emotion.page import Picture, flat, number, percent, render_page
+from emotion.dataset.archive import read_faces
+from emotion.dataset.images import ImageError, decode_image
+from emotion.evaluation.heatmaps import read_heatmaps
+from emotion.evaluation.predictions import Predictions, read_predictions
+from emotion.evaluation.views import views
 from emotion.params import Params
-from emotion.predictions import Predictions, read_predictions
-from emotion.views import views
-from stages._stage import Reads, Section, Shown, run_stage, write_file
+from emotion.report import captions
+from emotion.report import faces as face_sheets
+from emotion.report.page import Picture, flat, number, percent, render_page
+from stages._entry.stage import Reads, Section, Shown, run_stage, write_file
 
 
 class ReportParams(Params):
@@ -61,7 +62,7 @@ def report(
     curves = {str(member): read_table(history / f"{member}.csv") for member in shown["model.members"]}
     drawn = draw_figures(answers, tables, curves, metrics)
     sheets = draw_faces(answers, archive, pd.read_csv(copies, keep_default_na=False), read_heatmaps(saliency))
-    measured = {"robustness": pictures.corrupted(tables["robustness"])} if "robustness" in metrics else {}
+    measured = {"robustness": captions.corrupted(tables["robustness"])} if "robustness" in metrics else {}
     for folder, kind in ((figures, drawn), (faces, sheets)):  # what is measured on demand only is on the page alone
         for name, picture in kind.items():
             write_file(folder / f"{name}.png", picture.png)
@@ -108,15 +109,15 @@ def read_table(file: Path) -> pd.DataFrame:
 
 
 def draw_figures(
-    answers: Predictions, tables: pictures.Tables, history: pictures.Tables, metrics: Mapping[str, Any]
+    answers: Predictions, tables: captions.Tables, history: captions.Tables, metrics: Mapping[str, Any]
 ) -> dict[str, Picture]:
     """The figures that hold no face, by file name, in the page's order."""
     return {
-        **pictures.learning_curves(history),
-        **pictures.by_label(answers, tables),
-        **pictures.parts(tables),
-        **pictures.trust(tables, metrics["calibration"]),
-        **pictures.curves(tables),
+        **captions.learning_curves(history),
+        **captions.by_label(answers, tables),
+        **captions.parts(tables),
+        **captions.trust(tables, metrics["calibration"]),
+        **captions.curves(tables),
     }
 
 
@@ -124,12 +125,12 @@ def draw_faces(
     answers: Predictions, archive: Path, copies: pd.DataFrame, heatmaps: Mapping[str, np.ndarray]
 ) -> dict[str, Picture]:
     """The sheets that show faces, by file name, in the page's order."""
-    rows, pairs = gallery.surest_mistakes(answers), gallery.near_pairs(copies)
+    rows, pairs = face_sheets.surest_mistakes(answers), face_sheets.near_pairs(copies)
     images = decoded(archive, [*(answers.paths[row] for row in rows), *pairs["first"], *pairs["second"], *heatmaps])
     return {
-        "mistakes": gallery.mistakes(answers, rows, images),
-        "saliency": gallery.saliency(answers, heatmaps, images),
-        "copies": gallery.near_copies(pairs, images),
+        "mistakes": face_sheets.mistakes(answers, rows, images),
+        "saliency": face_sheets.saliency(answers, heatmaps, images),
+        "copies": face_sheets.near_copies(pairs, images),
     }
 
 

@@ -1,6 +1,6 @@
 """Split the archive's faces into train, validation and test indexes, copies of a picture on one side."""
 
-from stages._start import START
+from stages._entry.start import START
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from emotion.archive import SPLITS, DatasetError, Face, list_faces, read_faces
-from emotion.duplicates import Fingerprints, Pair, exact_copies, fingerprint, group_copies, near_copies
-from emotion.labels import label_order
+from emotion.dataset.archive import SPLITS, DatasetError, Face, list_faces, read_faces
+from emotion.dataset.copies import Fingerprints, Pair, exact_copies, fingerprint, group_copies, near_copies
+from emotion.dataset.labels import label_order
+from emotion.dataset.split import stratified_split
 from emotion.params import Params
-from emotion.splitting import stratified_split
-from stages._stage import Reads, Section, run_stage, write_file, write_json
+from stages._entry.stage import Reads, Section, run_stage, write_file, write_json
 
 
 class NearParams(Params):

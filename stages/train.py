@@ -1,6 +1,6 @@
 """Train one member: a network, from TFRecords to a self-contained model file."""
 
-from stages._start import START
+from stages._entry.start import START
 
 from contextlib import nullcontext
 from functools import partial
@@ -8,19 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
-from emotion.bfloat16 import slowdown, warn_if_slow
-from emotion.calibration import accuracy, fit_temperature, log_loss, probabilities_from
-from emotion.processes import check_backend, process_index
-from emotion.recipe import Recipe
-from emotion.runtime import pin
-from stages._environment import versions
-from stages._stage import Block, Choice, Later, Reads, Section, parse_params, run_stage, write_json
-from stages._unchanged import declared_code
+from emotion.model.calibration import accuracy, fit_temperature, log_loss, probabilities_from
+from emotion.runtime.pins import pin
+from emotion.runtime.processes import check_backend, process_index
+from emotion.training.bfloat16 import slowdown, warn_if_slow
+from emotion.training.recipe import Recipe
+from stages._entry.environment import versions
+from stages._entry.stage import Block, Choice, Later, Reads, Section, parse_params, run_stage, write_json
+from stages._entry.unchanged import declared_code
 
 READS: Reads = {
     "network": Choice("model.network", "emotion.networks", "Network"),
     "recipe": Section("train", Recipe),
-    "augment": Later("augment", "emotion.augment", "Augmentation"),
+    "augment": Later("augment", "emotion.training.augment", "Augmentation"),
 }
 
 
@@ -39,13 +39,15 @@ def train(
     """Train the member whose seed is `member` on the records `train`, choosing on `val`, and save it as `model`."""
     check_backend(recipe.backend)
     pin(**recipe.pins(), seed=member)
-    from emotion.batch_norm import with_fused_batch_norm  # the backend and its pins are set; now Keras may be imported
-    from emotion.model_file import ModelAbout, save_model
-    from emotion.network import build_model, predict_logits, with_probabilities
-    from emotion.pretrained import checked_file, start_from
-    from emotion.records import load_records
-    from emotion.training import Task, train_network
-    from emotion.training_state import StateFile, state_key
+    from emotion.dataset.records import load_records
+    from emotion.model.batch_norm import (
+        with_fused_batch_norm,  # the backend and its pins are set; now Keras may be imported
+    )
+    from emotion.model.file import ModelAbout, save_model
+    from emotion.training.loop import Task, train_network
+    from emotion.training.network import build_model, predict_logits, with_probabilities
+    from emotion.training.pretrained import checked_file, start_from
+    from emotion.training.state import StateFile, state_key
 
     if (recipe.backend, recipe.precision) == ("tensorflow", "bfloat16"):
         warn_if_slow(slowdown())

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from emotion.archive import Dataset, write_archive
-from emotion.sources.local import Source
-from tests import evaluated
-from tests.pictures import numbered, write_zip
+from emotion.dataset.archive import Dataset, write_archive
+from emotion.sources.local.source import Source
+from tests.support import evaluated
+from tests.support.pictures import numbered, write_zip
 
 # A shell's background job, as CI may be one, ignores Ctrl-C, and so would the programs that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from emotion.face_model import PUBLISHED, open_model
+from emotion.inference.models import PUBLISHED, open_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export and print the comparison."""
-    from emotion.export import export
+    from emotion.inference.export import export
 
     precision = "float16" if arguments.float16 else "int8" if arguments.int8 else "float32"
     report = export(

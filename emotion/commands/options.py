@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from emotion.errors import UserError
-from emotion.face_model import PUBLISHED
-from emotion.predictor import Predictor
+from emotion.inference.models import PUBLISHED
+from emotion.inference.predictor import Predictor
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:

@@ -9,11 +9,11 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from emotion.annotation import annotate
 from emotion.commands.options import add_model_options, new_folder, predictor_from
-from emotion.picture_paths import expand
-from emotion.predictor import Prediction, read_picture
-from emotion.writers import CsvWriter, JsonWriter, TableWriter
+from emotion.dataset.picture_files import expand
+from emotion.inference.annotation import annotate
+from emotion.inference.predictor import Prediction, read_picture
+from emotion.inference.writers import CsvWriter, JsonWriter, TableWriter
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 from emotion.commands.options import add_model_options, predictor_from
-from emotion.detector import BlazeFace
 from emotion.errors import UserError
-from emotion.tracking import FaceTracker
-from emotion.video import FrameSource, label_video
+from emotion.inference.detector import BlazeFace
+from emotion.inference.tracking import FaceTracker
+from emotion.inference.video import FrameSource, label_video
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,10 +15,10 @@ from keras import layers
 from pydantic import Field, field_validator, model_validator
 
 from emotion.errors import UserError
-from emotion.network import Phase
 from emotion.params import Params
-from emotion.pretrained import checked_file
-from emotion.recipe import Recipe
+from emotion.training.network import Phase
+from emotion.training.pretrained import checked_file
+from emotion.training.recipe import Recipe
 
 _OURS = "transfer_"  # begins the name of every layer that is not the backbone's
 # EfficientNet (not V2) normalises inside, with statistics that only its ImageNet file brings and in a way that depends on the

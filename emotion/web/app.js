@@ -1,5 +1,5 @@
 "use strict";
-// Okabe & Ito's colours, in the labels' order; the same as in emotion/annotation.py.
+// Okabe & Ito's colours, in the labels' order; the same as in emotion/inference/annotation.py.
 const COLOURS = ["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7"];
 const FRAME_WIDTH = 640;
 const FACES_LISTED = 6;

@@ -17,11 +17,11 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from emotion.detector import BlazeFace
-from emotion.faces import ImageError
-from emotion.predictor import Prediction, Predictor, read_picture
-from emotion.tracking import FaceTracker
-from emotion.writers import as_dict
+from emotion.dataset.images import ImageError
+from emotion.inference.detector import BlazeFace
+from emotion.inference.predictor import Prediction, Predictor, read_picture
+from emotion.inference.tracking import FaceTracker
+from emotion.inference.writers import as_dict
 
 _PAGE = Path(__file__).parent
 _FILES = {"/": "index.html", "/app.js": "app.js", "/style.css": "style.css", "/icon.svg": "icon.svg"}

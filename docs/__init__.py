@@ -1,1 +1,0 @@
-"""The cards that are made from numbers: `python -m docs.cards`."""

@@ -1,0 +1,90 @@
+"""What a network costs: its parameters, and the multiply-adds of one picture."""
+
+import argparse
+import importlib
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+from keras import layers
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from emotion.errors import UserError
+from emotion.training.network import Network, build_model
+
+
+class Cost(NamedTuple):
+    """Attributes: parameters (all of them, batch-norm statistics included) and multiply-adds of one picture."""
+
+    parameters: int
+    multiply_adds: int
+
+
+def cost(network: Network, shape: tuple[int, int, int], label_count: int) -> Cost:
+    """Cost of a network on pictures of `shape` (height, width, channels) with `label_count` outputs."""
+    model = build_model(network, shape, label_count, for_training=False)
+    return Cost(model.count_params(), multiply_adds(model))
+
+
+def multiply_adds(model: keras.Model) -> int:
+    """Multiply-adds of one picture in convolutions and dense layers; a layer that is used twice counts twice.
+
+    The rest (normalisation, activations, pooling) is left out, as the papers do.
+    """
+    return sum(
+        _multiply_adds(layer, node.input_tensors[0].shape, node.output_tensors[0].shape)
+        for layer in model.layers
+        for node in layer._inbound_nodes
+        if node.operation is layer and not isinstance(layer, layers.InputLayer)
+    )
+
+
+def _multiply_adds(layer: keras.Layer, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> int:
+    places = math.prod(outputs[1:-1])
+    match layer:
+        case layers.SeparableConv2D():
+            return places * inputs[-1] * (math.prod(layer.kernel_size) + layer.filters)
+        case layers.DepthwiseConv2D():
+            return places * outputs[-1] * math.prod(layer.kernel_size)
+        case layers.Conv2D():
+            return places * math.prod(layer.kernel_size) * inputs[-1] // layer.groups * layer.filters
+        case layers.Dense():
+            return places * inputs[-1] * layer.units
+    return 0
+
+
+def read_networks(params: Path) -> dict[str, Network]:
+    """The networks that a parameter file has a block for, by name, sorted. Raises UserError."""
+    try:
+        model: dict[str, Any] = YAML(typ="safe").load(params)["model"]
+        blocks = {name: block for name, block in sorted(model.items()) if isinstance(block, dict)}
+        modules = {name: importlib.import_module(f"emotion.networks.{name}") for name in blocks}
+        return {name: modules[name].Network.model_validate(block) for name, block in blocks.items()}
+    except FileNotFoundError:
+        raise UserError(
+            f"{params} does not exist; run this in the project's folder, or name a file with --params"
+        ) from None
+    except (YAMLError, KeyError, TypeError, AttributeError, ModuleNotFoundError, ValidationError) as error:
+        raise UserError(f"{params} has no `model` section with networks of this project ({error})") from None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command line: which parameters, and for which pictures."""
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="whose `model` section is used")
+    parser.add_argument("--size-px", type=int, default=48, help="side of the picture (default 48)")
+    parser.add_argument("--channels", type=int, choices=(1, 3), default=1, help="1 (grey, default) or 3 (colour)")
+    parser.add_argument("--labels", type=int, default=7, help="number of labels (default 7)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print a line for each network that the parameter file has a block for. Raises UserError for an unusable file."""
+    networks = read_networks(arguments.params)
+    shape = (arguments.size_px, arguments.size_px, arguments.channels)
+    print(f"{'network':<16}{'parameters':>12}{'multiply-adds':>16}   at {shape}, {arguments.labels} labels")
+    for name, network in networks.items():
+        parameters, operations = cost(network, shape, arguments.labels)
+        print(f"{name:<16}{parameters:>12,}{operations:>16,}")
+    return 0

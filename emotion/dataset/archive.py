@@ -1,0 +1,130 @@
+"""The canonical dataset archive: a plain zip whose bytes depend on the images alone."""
+
+import errno
+import hashlib
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from emotion.errors import UserError
+from emotion.files import write_entry
+
+SPLITS = ("train", "val", "test")
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class DatasetError(UserError):
+    """A dataset that cannot be used as it is; the message says what was found, what is expected and what to do."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Image files that a source offers, not yet read.
+
+    Attributes:
+        keys: archive path (`<split>/<label>/<name>`) -> whatever `read` needs to find that image.
+        read: key -> the image file's bytes.
+        origin: facts worth recording beside the result (a resolved version, say).
+    """
+
+    keys: Mapping[str, Any]
+    read: Callable[[Any], bytes]
+    origin: Mapping[str, str | int] = field(default_factory=dict)
+
+
+class Face(NamedTuple):
+    """One image of the archive: its member path and the parts of that path."""
+
+    path: str
+    split: str
+    label: str
+    name: str
+
+
+class ArchiveSummary(NamedTuple):
+    """What an archive holds: images per split and label, their bytes, and a digest of names and bytes."""
+
+    images: dict[str, dict[str, int]]
+    image_bytes: int
+    digest: str
+
+
+def parse_path(path: str) -> Face:
+    """Split `<split>/<label>/<name>` into a Face; raises DatasetError for any other form."""
+    parts = path.split("/")
+    if len(parts) != 3 or parts[0] not in SPLITS or not all(parts) or {".", ".."} & set(parts):
+        raise DatasetError(f"archive member {path!r} is not of the form <split>/<label>/<name>, split one of {SPLITS}")
+    return Face(path, *parts)
+
+
+def content_digest(dataset: Dataset) -> str:
+    """Compute the digest that `write_archive` gives the dataset: of its names and image bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    for member in sorted(dataset.keys):
+        digest.update(_digest_entry(member, dataset.read(dataset.keys[member])))
+    return digest.hexdigest()
+
+
+def write_archive(dataset: Dataset, path: Path) -> ArchiveSummary:
+    """Write the dataset as an uncompressed zip, sorted by path, with fixed timestamps.
+
+    The file appears under its name only when complete. Raises DatasetError on an empty dataset, a malformed path or a
+    full disk.
+    """
+    if not dataset.keys:
+        raise DatasetError("the dataset holds no image")
+    counts: Counter[tuple[str, str]] = Counter()
+    image_bytes, digest = 0, hashlib.sha256()
+    temporary = path.with_name(path.name + ".part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+            for member in sorted(dataset.keys):
+                face = parse_path(member)
+                content = dataset.read(dataset.keys[member])
+                write_entry(archive, member, content)
+                counts[face.split, face.label] += 1
+                image_bytes += len(content)
+                digest.update(_digest_entry(member, content))
+        temporary.replace(path)
+    except OSError as error:
+        if error.errno not in _DISK_FULL:
+            raise
+        raise DatasetError(f"cannot write {path}: {error.strerror}; make room on the disk and run it again") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    images: dict[str, dict[str, int]] = {}
+    for (split, label), count in sorted(counts.items()):
+        images.setdefault(split, {})[label] = count
+    return ArchiveSummary(images, image_bytes, digest.hexdigest())
+
+
+def list_faces(path: Path) -> list[Face]:
+    """List the archive's images, sorted by path. Raises DatasetError when the file is no such archive."""
+    with _opened(path) as archive:
+        return [parse_path(name) for name in sorted(archive.namelist())]
+
+
+def read_faces(path: Path, members: list[str]) -> Iterator[bytes]:
+    """Yield the image bytes of `members`, in their order. Raises DatasetError when one is missing or damaged."""
+    with _opened(path) as archive:
+        for member in members:
+            try:
+                content = archive.read(member)
+            except (KeyError, zipfile.BadZipFile, EOFError) as error:
+                raise DatasetError(f"{path}: cannot read {member} ({error}); run the download stage again") from error
+            yield content
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (FileNotFoundError, zipfile.BadZipFile) as error:
+        raise DatasetError(f"{path} is not a readable zip ({error}); run the download stage again") from error
+
+
+def _digest_entry(member: str, content: bytes) -> bytes:
+    return member.encode() + b"\0" + hashlib.sha256(content).digest()

@@ -1,0 +1,223 @@
+"""Copies of a picture: exact (equal after decoding) and near (re-encoded, resized, slightly cropped).
+
+Near copies: a 64-bit DCT hash proposes, pixel correlation confirms. On FER2013 the hash alone at a distance of 6 bits
+is 97 % precise and at 10 bits 39 % (measured against correlation), so it only proposes.
+Source of the hash: Zauner, "Implementation and benchmarking of perceptual image hash functions" (2010), pHash.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import chain, pairwise
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from emotion.dataset.images import ImageError, decode_image, map_images, resize_face
+
+_THUMBNAIL_PX = 32
+_HASH_PX = 8
+_HASHED_AT_ONCE = 1024  # pictures
+_TILE = (64, 4096)  # hashes compared at once: 2 MB of differences, which stay in a core's cache
+_BAND = 1024  # hashes that a thread compares with all that follow
+_CORRELATED_AT_ONCE = 2048  # pairs
+
+# The lowest frequencies of the cosine transform in steps of 2^-12: sums of whole numbers are equal on every machine.
+_COSINES = np.rint(
+    2**12 * np.cos(np.pi / _THUMBNAIL_PX * np.outer(np.arange(_HASH_PX), np.arange(_THUMBNAIL_PX) + 0.5))
+)
+_MANY = 1 << 16  # hashes, from which bands are faster than comparing all
+_MAX_BANDED_DISTANCE = 11  # bits; beyond, so many bits may flip in a band that comparing all is faster
+_CANDIDATES = 1 << 20  # pairs compared at once by a thread
+
+
+class Fingerprints(NamedTuple):
+    """What is kept of every picture to find its copies: a kilobyte.
+
+    Attributes:
+        exact: bytes [n]; equal when the decoded pictures are equal (of the file itself where it cannot be decoded).
+        perceptual: uint64 [n]; DCT hash.
+        thumbnails: uint8 [n, 1024]; the picture shrunk to 32x32, grey, 0-255; zeros where it cannot be decoded.
+    """
+
+    exact: np.ndarray
+    perceptual: np.ndarray
+    thumbnails: np.ndarray
+
+
+class Pair(NamedTuple):
+    """Two copies of one picture, by index; `exact` if equal after decoding; correlation is -1 to 1."""
+
+    first: int
+    second: int
+    exact: bool
+    correlation: float
+
+
+def fingerprint(contents: Iterable[bytes], count: int) -> Fingerprints:
+    """Fingerprint `count` image files, decoding on all cores with bounded memory."""
+    exact = np.empty(count, dtype="S32")
+    thumbnails = np.empty((count, _THUMBNAIL_PX**2), np.uint8)
+    for index, (digest, thumbnail) in enumerate(map_images(_fingerprint_one, contents)):
+        exact[index], thumbnails[index] = digest, thumbnail.reshape(-1)
+    return Fingerprints(exact, _dct_hash(thumbnails), thumbnails)
+
+
+def exact_copies(digests: np.ndarray) -> list[Pair]:
+    """Pair each picture with the first of its equals: a group of n pictures gives n - 1 pairs.
+
+    Args:
+        digests: bytes [n], `Fingerprints.exact`.
+    """
+    firsts: dict[bytes, int] = {}
+    links = ((firsts.setdefault(digest, index), index) for index, digest in enumerate(digests.tolist()))
+    return [Pair(first, index, True, 1.0) for first, index in links if first != index]
+
+
+def near_copies(prints: Fingerprints, *, max_hash_distance: int, min_correlation: float) -> list[Pair]:
+    """Every pair of pictures that are nearly, but not exactly, equal; sorted.
+
+    Args:
+        max_hash_distance: bits, 0-64: pairs at most this far apart are proposed.
+        min_correlation: -1 to 1: proposed pairs are confirmed from here.
+    """
+    varied = np.flatnonzero(prints.thumbnails.max(axis=1) > prints.thumbnails.min(axis=1))  # all blanks hash alike
+    first, second = (varied[found] for found in _close_hashes(prints.perceptual[varied], max_hash_distance))
+    correlation = _correlation(prints.thumbnails, first, second)
+    near = (correlation >= min_correlation) & (prints.exact[first] != prints.exact[second])
+    columns = (first[near].tolist(), second[near].tolist(), correlation[near].tolist())
+    return sorted(Pair(i, j, False, round(value, 4)) for i, j, value in zip(*columns, strict=True))
+
+
+def group_copies(pairs: Sequence[Pair], count: int) -> np.ndarray:
+    """Number pictures so that copies, directly or over others, share a number: int [count]."""
+    links = np.array([(pair.first, pair.second) for pair in pairs], dtype=np.int64).reshape(-1, 2)
+    graph = coo_matrix((np.ones(len(links)), (links[:, 0], links[:, 1])), shape=(count, count))
+    return connected_components(graph, directed=False)[1]
+
+
+def _fingerprint_one(content: bytes) -> tuple[bytes, np.ndarray]:
+    try:
+        image = decode_image(content)
+    except ImageError:
+        # Preprocessing reports it; here it is nobody's near copy.
+        return hashlib.sha256(content).digest(), np.zeros((_THUMBNAIL_PX, _THUMBNAIL_PX), np.uint8)
+    digest = hashlib.sha256(repr(image.shape).encode() + image.tobytes()).digest()
+    return digest, resize_face(image, size_px=_THUMBNAIL_PX, channels=1)
+
+
+def _dct_hash(thumbnails: np.ndarray) -> np.ndarray:
+    """uint8 [n, 1024] -> uint64 [n]: is each of the 64 lowest frequencies above their median (the mean left out)?"""
+    hashes = np.empty(len(thumbnails), np.uint64)
+    for start in range(0, len(thumbnails), _HASHED_AT_ONCE):
+        block = thumbnails[start : start + _HASHED_AT_ONCE].reshape(-1, _THUMBNAIL_PX, _THUMBNAIL_PX)
+        frequencies = (_COSINES @ block.astype(np.float64) @ _COSINES.T).reshape(len(block), -1)
+        bits = frequencies > np.median(frequencies[:, 1:], axis=1, keepdims=True)
+        hashes[start : start + len(block)] = np.packbits(bits, axis=1).view(">u8").reshape(-1)
+    return hashes
+
+
+def _correlation(thumbnails: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Pearson's correlation of the pixels of each pair: float64 [pairs], -1 to 1; 0 where a picture is blank.
+
+    Sums of whole numbers, so that the result is the same on every machine.
+    """
+    correlation = np.zeros(len(first))
+    for start in range(0, len(first), _CORRELATED_AT_ONCE):
+        rows = slice(start, start + _CORRELATED_AT_ONCE)
+        a, b = thumbnails[first[rows]].astype(np.float64), thumbnails[second[rows]].astype(np.float64)
+        variance_a, variance_b, covariance = _covariance(a, a), _covariance(b, b), _covariance(a, b)
+        spread = np.sqrt(variance_a) * np.sqrt(variance_b)
+        np.divide(covariance, spread, out=correlation[rows], where=spread > 0)
+    return correlation
+
+
+def _covariance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Covariance of each row's pixels times their number squared, a whole number."""
+    return a.shape[1] * np.einsum("np,np->n", a, b) - a.sum(axis=1) * b.sum(axis=1)
+
+
+def _close_hashes(hashes: np.ndarray, max_distance: int) -> tuple[np.ndarray, np.ndarray]:
+    """Index pairs (first < second) whose hashes differ in at most `max_distance` bits, sorted."""
+    if len(hashes) < _MANY or max_distance > _MAX_BANDED_DISTANCE:
+        return _close_hashes_by_comparing_all(hashes, max_distance)
+    return _close_hashes_by_bands(hashes, max_distance)
+
+
+def _close_hashes_by_bands(hashes: np.ndarray, max_distance: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same pairs, without comparing each with each.
+
+    Cut into four bands of 16 bits, two hashes that differ in at most d bits differ in at most d // 4 in one band. So
+    hashes are sorted by a band, and each is compared with those whose band is that close: all ways to flip so few bits
+    are tried.
+    Source: Norouzi, Punjani & Fleet 2012, multi-index hashing (https://arxiv.org/abs/1307.2982).
+    """
+    bands = _bands(hashes)
+    flips = [mask for mask in range(1 << 16) if mask.bit_count() <= max_distance // 4]
+    found = [np.empty((2, 0), np.int64)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for band in bands:
+            order = np.argsort(band, kind="stable")
+            starts = np.searchsorted(band[order], np.arange((1 << 16) + 1))
+            search = partial(_matches, hashes, band, order, starts, max_distance)
+            found += [pairs for of_flip in pool.map(search, flips) for pairs in of_flip]
+    pairs = np.unique(np.concatenate(found, axis=1), axis=1)  # a pair may be close in several bands
+    return pairs[0], pairs[1]
+
+
+def _matches(
+    hashes: np.ndarray, band: np.ndarray, order: np.ndarray, starts: np.ndarray, max_distance: int, flip: int
+) -> list[np.ndarray]:
+    """Pairs whose bands differ by exactly `flip`: int64 arrays [2, pairs], (first < second)."""
+    partner = band[order] ^ flip
+    # A pair is found once: from the smaller band value; within one value, from the earlier index.
+    begins = starts[partner] if flip else np.arange(1, len(order) + 1)
+    counts = np.where(partner >= band[order], starts[partner + 1] - begins, 0)
+    blocks = np.searchsorted(np.cumsum(counts), np.arange(0, counts.sum(), _CANDIDATES))
+    pairs = []
+    for low, high in pairwise([*np.unique(blocks).tolist(), len(order)]):
+        times = counts[low:high]
+        left = np.repeat(np.arange(low, high), times)
+        within = np.arange(len(left)) - np.repeat(np.cumsum(times) - times, times)
+        first, second = order[left], order[np.repeat(begins[low:high], times) + within]
+        close = np.bitwise_count(hashes[first] ^ hashes[second]) <= max_distance
+        pairs.append(np.sort(np.stack([first[close], second[close]]), axis=0))
+    return pairs
+
+
+def _bands(hashes: np.ndarray) -> np.ndarray:
+    """uint64 [n] -> int64 [4, n], 0-65535: bits 0, 4, 8, ... then 1, 5, 9, ...: neighbours in a hash tend to agree."""
+    bits = np.unpackbits(hashes[:, None].view(np.uint8), axis=1).reshape(-1, 16, 4)
+    packed = np.ascontiguousarray(np.packbits(bits.transpose(2, 0, 1), axis=2))
+    return packed.view(np.uint16)[..., 0].astype(np.int64)
+
+
+def _close_hashes_by_comparing_all(hashes: np.ndarray, max_distance: int) -> tuple[np.ndarray, np.ndarray]:
+    """Compare each with each, tile by tile."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        bands = pool.map(lambda top: _close_to_band(hashes, top, max_distance), range(0, len(hashes), _BAND))
+        empty = np.empty(0, np.int64)
+        first, second = zip((empty, empty), *chain.from_iterable(bands), strict=True)
+    return np.concatenate(first), np.concatenate(second)
+
+
+def _close_to_band(hashes: np.ndarray, top: int, max_distance: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The close pairs whose first is one of the _BAND hashes from `top` on."""
+    height, width = _TILE
+    differences, distances = np.empty(_TILE, np.uint64), np.empty(_TILE, np.uint8)  # made once: that is half the time
+    pairs = []
+    for row in range(top, min(top + _BAND, len(hashes)), height):
+        for column in range(row, len(hashes), width):
+            rows, columns = hashes[row : row + height, None], hashes[None, column : column + width]
+            tile = np.s_[: rows.shape[0], : columns.shape[1]]
+            np.bitwise_xor(rows, columns, out=differences[tile])
+            np.bitwise_count(differences[tile], out=distances[tile])
+            first, second = np.divmod(np.flatnonzero(distances[tile] <= max_distance), columns.shape[1])
+            above = second + column > first + row
+            if above.any():
+                pairs.append((first[above] + row, second[above] + column))
+    return pairs

@@ -1,0 +1,256 @@
+"""The shapes in which people keep labelled face images: a folder, a zip, or FER2013's CSV, each read as a Dataset."""
+
+import csv
+import io
+import math
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+import cv2
+import numpy as np
+
+from emotion.dataset.archive import Dataset, DatasetError
+from emotion.dataset.labels import FER2013_CODES
+from emotion.dataset.picture_files import SUFFIXES
+
+_SPLIT_FOLDERS = {"train": "train", "val": "val", "validation": "val", "test": "test"}
+_CSV_COLUMNS = ("emotion", "pixels", "Usage")
+_CSV_USAGES = {"Training": "train", "PublicTest": "test", "PrivateTest": "test"}
+_CSV_LABELS = {str(code): label for code, label in enumerate(FER2013_CODES)}
+_MAX_FIELD = 2**31 - 1  # characters; the csv module's own limit is a picture of about 180x180
+_LISTED = 10  # files or folders named in an error
+_EXPECTED = (
+    "expected train/<label>/<image> with test/<label>/<image> (and optionally val/ or validation/), "
+    "or <label>/<image> folders only, or FER2013's CSV (columns emotion, pixels, Usage); "
+    f"images end in {', '.join(sorted(SUFFIXES))}"
+)
+
+
+def read_folder(folder: Path) -> Dataset:
+    """Read a folder of labelled images, or one that holds FER2013's CSV. Raises DatasetError."""
+    entries = sorted(entry for entry in folder.rglob("*") if not _is_clutter(entry.relative_to(folder).as_posix()))
+    if links := [str(entry) for entry in entries if entry.is_symlink() and not entry.is_file()]:
+        raise DatasetError(
+            f"{_listed(links)}: a link to a folder, or to nothing; DVC does not look into linked folders and would "
+            "miss a change there. Move the folder here, or pack it into a zip (a link to a zip or to a file is fine)"
+        )
+    files = {entry.relative_to(folder).as_posix(): entry for entry in entries if entry.is_file()}
+    if table := _table_among(files, lambda file: file.open("rb"), where=str(folder)):
+        return read_csv(files[table])
+    return _labelled_images(files, Path.read_bytes, where=str(folder))
+
+
+def read_zip(path: Path) -> Dataset:
+    """Read a zip of labelled images, or one that holds FER2013's CSV; nothing is unpacked. Raises DatasetError."""
+    try:
+        archive = zipfile.ZipFile(path)  # stays open for as long as the dataset may be read
+    except zipfile.BadZipFile as error:
+        raise DatasetError(f"{path} is not a readable zip ({error}); download or copy it again") from error
+    files: dict[str, str] = {}
+    for info in archive.infolist():
+        if not info.is_dir() and not _is_clutter(name := _member_path(info.filename, where=str(path))):
+            _put(files, name, info.filename, where=str(path))
+    if table := _table_among(files, archive.open, where=str(path)):
+        with _damage_named(archive, table):
+            return _read_table(archive.open(files[table]), where=f"{path}:{table}")
+    return _labelled_images(files, partial(_read_member, archive), where=str(path))
+
+
+def read_csv(path: Path) -> Dataset:
+    """Read FER2013's original `fer2013.csv` or `icml_face_data.csv`; each row becomes a PNG `<Usage>_<row>.png`.
+
+    Columns: emotion (0-6), pixels (2,304 numbers 0-255, row-major 48x48; any square size is taken), Usage.
+    Source: the "Challenges in Representation Learning" data (https://arxiv.org/abs/1307.0414). Raises DatasetError.
+    """
+    return _read_table(path.open("rb"), where=str(path))
+
+
+def relabel(dataset: Dataset, names: Mapping[str, str | None]) -> Dataset:
+    """Rename, merge (several names to one) or drop (to None) labels.
+
+    The files of merged labels get the old label before their suffix, which keeps equal names apart.
+    Raises DatasetError when `names` mentions a label that the dataset lacks, or when nothing is left.
+    """
+    present = {path.split("/")[1] for path in dataset.keys}
+    if missing := sorted(set(names) - present):
+        raise DatasetError(f"data.labels names {missing}, but the dataset's labels are {sorted(present)}")
+    origins = Counter(names.get(label, label) for label in present)
+    keys: dict[str, Any] = {}
+    for path, key in dataset.keys.items():
+        split, label, name = path.split("/")
+        if (new := names.get(label, label)) is not None:
+            file = PurePosixPath(name)
+            name = f"{file.stem}_{label}{file.suffix}" if origins[new] > 1 else name
+            _put(keys, f"{split}/{new}/{name}", key, where="data.labels")
+    if not keys:
+        raise DatasetError("data.labels drops every label; keep at least two")
+    return Dataset(keys, dataset.read, dataset.origin)
+
+
+def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    with _damage_named(archive, name):
+        return archive.read(name)
+
+
+@contextmanager
+def _damage_named(archive: zipfile.ZipFile, name: str) -> Iterator[None]:
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise DatasetError(f"{archive.filename}: member {name} is damaged ({error}); get the zip again") from error
+    except (RuntimeError, NotImplementedError) as error:  # a password, or a compression that Python lacks
+        raise DatasetError(f"{archive.filename}: cannot unpack {name} ({error}); pack a plain zip") from error
+
+
+def _member_path(name: str, *, where: str) -> str:
+    """A zip member's path with `/` between its parts and none that is empty or `.`; raises DatasetError on `..`."""
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise DatasetError(f"{where}: member {name!r} points out of the zip; do not trust it, get the zip again")
+    return "/".join(parts)
+
+
+def _is_clutter(path: str) -> bool:
+    parts = path.split("/")
+    return "__MACOSX" in parts or parts[-1].lower() == "thumbs.db" or any(part.startswith(".") for part in parts)
+
+
+def _put(keys: dict[str, Any], path: str, key: Any, *, where: str) -> None:
+    if path in keys:
+        raise DatasetError(f"{where}: two files claim {path}: {keys[path]!s} and {key!s}; rename or remove one")
+    keys[path] = key
+
+
+def _table_among(files: Mapping[str, Any], opened: Callable[[Any], IO[bytes]], *, where: str) -> str | None:
+    """The CSV that is the dataset; None when there are images, or no CSV. Raises DatasetError unless just one fits."""
+    tables = sorted(name for name in files if name.lower().endswith(".csv"))
+    if not tables or any(map(_is_image, files)):
+        return None
+    fitting = []
+    for name in tables:
+        with _text(opened(files[name])) as table:
+            fitting += [name] if set(_CSV_COLUMNS) <= set(_header(csv.reader(table))) else []
+    if len(fitting) != 1:
+        raise DatasetError(f"{where}: {len(fitting)} of the tables {_listed(tables)} are FER2013's; {_EXPECTED}")
+    return fitting[0]
+
+
+def _labelled_images(files: Mapping[str, Any], read: Callable[[Any], bytes], *, where: str) -> Dataset:
+    images = {tuple(name.split("/")): key for name, key in files.items() if _is_image(name)}
+    depth = _wrapping_folders(list(images))
+    has_splits = any(_split_of(parts[depth]) for parts in images)
+    keys: dict[str, Any] = {}
+    strays: list[str] = []
+    for parts, key in images.items():
+        *folders, name = parts[depth:]
+        split = _split_of(folders.pop(0)) if has_splits and folders else "train"
+        if split and len(folders) == 1:
+            _put(keys, f"{split}/{folders[0]}/{name}", key, where=where)
+        else:
+            strays.append("/".join(parts))
+    if strays or not keys:
+        lost = f"{len(strays)} of {len(images)} images lie in no label folder, such as {_listed(strays[:3])}"
+        raise DatasetError(f"{where}: {lost if strays else 'no image'}; found {_found(files)}; {_EXPECTED}")
+    _check_train(keys, where=where)
+    _name_left_out(files, where=where)
+    return Dataset(keys, read)
+
+
+def _check_train(keys: Mapping[str, Any], *, where: str) -> None:
+    splits = {path.partition("/")[0] for path in keys}
+    if "train" not in splits:
+        raise DatasetError(f"{where} has images for {' and '.join(sorted(splits))} but none for train; {_EXPECTED}")
+
+
+def _name_left_out(files: Iterable[str], *, where: str) -> None:
+    """Print how many files are no pictures by their names, and of which kinds."""
+    kinds = Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in files if not _is_image(name))
+    if kinds:
+        counted = _listed([f"{count} {kind}" for kind, count in sorted(kinds.items())])
+        print(f"{where}: left out {counted} (pictures end in {', '.join(sorted(SUFFIXES))})")
+
+
+def _is_image(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in SUFFIXES
+
+
+def _split_of(folder: str) -> str | None:
+    return _SPLIT_FOLDERS.get(folder.lower())
+
+
+def _wrapping_folders(images: list[tuple[str, ...]]) -> int:
+    """How many folders wrap the dataset: 1 in `fer2013/train/happy/1.jpg`, 0 in `train/happy/1.jpg`."""
+    shallowest = min(map(len, images), default=1)
+    for depth in range(shallowest - 1):
+        tops = {parts[depth] for parts in images}
+        label_folder_next = any(len(parts) == depth + 2 for parts in images)
+        splits_next = any(len(parts) > depth + 2 and _split_of(parts[depth + 1]) for parts in images)
+        if len(tops) > 1 or _split_of(min(tops)) or (label_folder_next and not splits_next):
+            return depth
+    return shallowest - 1
+
+
+def _found(files: Iterable[str]) -> str:
+    """The top files and the folders, each with its number of files; the first of them if they are many."""
+    folders = Counter(PurePosixPath(name).parent.as_posix() for name in files)
+    top_files = sorted(name for name in files if "/" not in name)
+    counted = [f"{folder}/ ({count} files)" for folder, count in sorted(folders.items()) if folder != "."]
+    return _listed(top_files + counted) or "nothing"
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more
+
+
+def _text(content: IO[bytes]) -> io.TextIOWrapper:
+    """Text that closes `content` with itself."""
+    return io.TextIOWrapper(content, encoding="utf-8-sig", errors="replace", newline="")
+
+
+def _header(rows: Iterator[list[str]]) -> list[str]:
+    """The names of the columns; icml_face_data.csv has them with a space in front."""
+    return [column.strip() for column in next(rows, [])]
+
+
+def _read_table(content: IO[bytes], *, where: str) -> Dataset:
+    csv.field_size_limit(_MAX_FIELD)
+    with _text(content) as table:
+        return _labelled_rows(csv.reader(table), where=where)
+
+
+def _labelled_rows(rows: Iterator[list[str]], *, where: str) -> Dataset:
+    header = _header(rows)
+    if missing := sorted(set(_CSV_COLUMNS) - set(header)):
+        raise DatasetError(f"{where} lacks the columns {missing}; it has {_listed(header) or 'none'}; {_EXPECTED}")
+    columns = [header.index(column) for column in _CSV_COLUMNS]
+    keys: dict[str, Any] = {}
+    number = -1
+    try:
+        for number, row in enumerate(row for row in rows if row):
+            emotion, pixels, usage = (row[column] for column in columns)
+            path = f"{_CSV_USAGES[usage.strip()]}/{_CSV_LABELS[emotion.strip()]}/{usage.strip()}_{number}.png"
+            keys[path] = _pixels(pixels)
+    except (KeyError, IndexError, ValueError, csv.Error) as error:
+        raise DatasetError(f"{where}, data row {number}: not a FER2013 row ({error!r})") from error
+    _check_train(keys, where=where)
+    return Dataset(keys, _png)
+
+
+def _pixels(text: str) -> np.ndarray:
+    """Pixels of one CSV row as a square uint8 array; raises ValueError."""
+    values = bytes(map(int, text.split()))  # refuses what is no number from 0 to 255
+    size_px = math.isqrt(len(values))
+    if not values or size_px * size_px != len(values):
+        raise ValueError(f"{len(values)} pixels: not a square")
+    return np.frombuffer(values, np.uint8).reshape(size_px, size_px)
+
+
+def _png(face: np.ndarray) -> bytes:
+    return cv2.imencode(".png", face)[1].tobytes()

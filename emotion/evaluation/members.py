@@ -1,0 +1,67 @@
+"""A trained network as evaluation uses it: pixels -> logits, before and after its temperature."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from emotion.errors import UserError
+from emotion.model.batch_norm import with_fused_batch_norm
+from emotion.model.file import ModelAbout, load_model
+
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class Member:
+    """One member.
+
+    Attributes:
+        name: its seed, as the model's file is called.
+        about: what travels with the model.
+        network: pixels float32 [n, size, size, channels], 0-255 -> logits divided by the temperature [n, label_count].
+    """
+
+    name: str
+    about: ModelAbout
+    network: keras.Model
+
+    @property
+    def temperature(self) -> float:
+        """What the logits are divided by: 1 where none was fitted."""
+        return self.about.temperature or 1.0
+
+    @property
+    def network_name(self) -> str:
+        """What the network is called in params.yaml."""
+        return str(self.about.made_with["network"]["name"])
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """Logits before the temperature of uint8 images [n, size, size, channels]: float64 [n, label_count]."""
+        cooled = np.empty((len(images), len(self.about.labels)))
+        for start in range(0, len(images), BATCH):
+            batch = images[start : start + BATCH].astype(np.float32)
+            cooled[start : start + BATCH] = self.network.predict_on_batch(batch)
+        return cooled * self.temperature
+
+
+def load_member(path: Path) -> Member:
+    """Load a member. Raises UserError when the file is no model of this project."""
+    model, about = load_model(path)
+    softmax = model.layers[-1]
+    if not isinstance(softmax, keras.layers.Softmax):
+        raise UserError(f"{path} ends in {type(softmax).__name__}, not in Softmax; train it with `dvc repro`")
+    return Member(path.stem, about, with_fused_batch_norm(keras.Model(model.inputs[0], softmax.input)))
+
+
+def check_agreement(members: list[Member]) -> None:
+    """Raise UserError when members were not trained on the same labels and size, so that they cannot be averaged."""
+    first = members[0]
+    for other in members[1:]:
+        for fact in ("labels", "size_px", "channels"):
+            mine, theirs = getattr(first.about, fact), getattr(other.about, fact)
+            if mine != theirs:
+                raise UserError(
+                    f"members {first.name} and {other.name} differ in {fact}: {mine}, {theirs}; train again"
+                )

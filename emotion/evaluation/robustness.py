@@ -1,0 +1,27 @@
+"""How accuracy falls when faces are corrupted."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from emotion.evaluation.corruptions import KINDS, SEVERITIES, corrupt
+from emotion.model.calibration import accuracy
+
+Robustness = dict[str, dict[int, float]]  # kind of corruption -> severity -> accuracy
+
+
+def accuracy_when_corrupted(
+    images: np.ndarray, labels: np.ndarray, predict: Callable[[np.ndarray], np.ndarray], *, seed: int
+) -> Robustness:
+    """Measure the accuracy under every corruption at every severity.
+
+    Args:
+        images: uint8 [n, size, size, channels].
+        labels: int [n], label indexes.
+        predict: images -> probabilities float [n, label_count].
+        seed: of all chance in the corruptions.
+    """
+    return {
+        kind: {level: accuracy(labels, predict(corrupt(images, kind, level, seed=seed))) for level in SEVERITIES}
+        for kind in KINDS
+    }

@@ -1,0 +1,1 @@
+"""A model on pictures and videos: detectors, predictions, annotations, exports."""

@@ -1,0 +1,301 @@
+"""A trained .keras -> other runtimes, and the check that both say the same. Needs the `pipeline` extra."""
+
+import contextlib
+import io
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emotion.dataset.archive import list_faces, read_faces
+from emotion.dataset.images import ImageError, decode_face
+from emotion.dataset.picture_files import pictures_below
+from emotion.errors import UserError
+from emotion.files import write_entry
+from emotion.inference.models import KerasModel, LiteRTModel, OnnxModel, import_keras
+from emotion.model.about import ABOUT_ENTRY, ModelAbout, format_about, read_about
+from emotion.runtime.quiet import import_tensorflow, quietly
+
+MAX_DIFFERENCE = {"float32": 1e-3, "float16": 2e-2, "int8": 0.5}  # of a probability, by precision
+MAX_FACES = 7500  # compared at most
+CALIBRATION_FACES = 300  # enough for the ranges of int8
+_BATCH = 64
+_SUFFIX = {
+    "keras": ".keras",
+    "h5": ".h5",
+    "weights": ".weights.h5",
+    "savedmodel": "",
+    "litert": ".tflite",
+    "onnx": ".onnx",
+}
+
+Predict = Callable[[np.ndarray], np.ndarray]  # uint8 [n, size, size, channels] -> float32 [n, labels]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the comparison found.
+
+    Attributes:
+        output: what was written.
+        size_bytes: its size.
+        faces: how many were compared.
+        largest: the largest difference of a probability.
+        mean: the mean difference.
+        same_label: fraction of the faces that keep their most probable label.
+        accuracies: before and after, fractions; None without labels.
+    """
+
+    output: Path
+    size_bytes: int
+    faces: int
+    largest: float
+    mean: float
+    same_label: float
+    accuracies: tuple[float, float] | None
+
+    def lines(self) -> list[str]:
+        """For people."""
+        lines = [
+            f"{self.output}: {self.size_bytes / 1e6:.2f} MB",
+            f"compared on {self.faces} faces: largest difference {self.largest:.2g}, mean {self.mean:.2g}, "
+            f"same label {self.same_label:.2%}",
+        ]
+        if self.accuracies:
+            before, after = self.accuracies
+            lines.append(f"accuracy {before:.4f} before, {after:.4f} after ({100 * (after - before):+.2f} points)")
+        return lines
+
+
+def export(
+    model_path: Path,
+    output: Path,
+    *,
+    format_name: str,
+    precision: str = "float32",
+    faces_path: Path | None = None,
+    max_difference: float | None = None,
+) -> Report:
+    """Convert a model and compare it with the original.
+
+    Args:
+        model_path: a .keras made by the pipeline.
+        output: file to write; a folder for savedmodel.
+        format_name: keras, h5, weights, savedmodel, litert or onnx.
+        precision: float32, float16 or int8; other than float32 for litert only.
+        faces_path: face crops to compare on; None draws some.
+        max_difference: bound on the difference of a probability; None takes the one for the precision.
+
+    Raises UserError: no such model, a missing extra, unusable faces, or a difference over the bound.
+    """
+    _check(model_path, output, format_name, precision)
+    about = read_about(model_path)
+    try:
+        keras = import_keras()
+    except ImportError:
+        raise UserError("exporting needs Keras: pip install 'emotion[pipeline]'") from None
+    faces, labels = comparison_faces(faces_path, about)
+    original = KerasModel(model_path)
+    model = keras.models.load_model(model_path, compile=False)
+    write, read = _FORMATS[format_name]
+    bound = MAX_DIFFERENCE[precision] if max_difference is None else max_difference
+    with _written_whole(output) as temporary:
+        write(model, temporary, about, precision=precision, faces=faces, model_path=model_path)
+        before = _in_batches(original.probabilities, faces)
+        after = _in_batches(read(temporary, model), faces)
+        difference = np.abs(before - after)
+        if not np.isfinite(after).all() or difference.max() > bound:
+            raise UserError(
+                f"{output} would differ from {model_path} by up to {difference.max():.3g} in a probability, more than "
+                f"{bound:g}; nothing was written. Another --format or precision, or a larger --max-difference, may do"
+            )
+    accuracies = None
+    if labels is not None:
+        accuracies = float((before.argmax(1) == labels).mean()), float((after.argmax(1) == labels).mean())
+    same = float((before.argmax(1) == after.argmax(1)).mean())
+    return Report(
+        output, _size(output), len(faces), float(difference.max()), float(difference.mean()), same, accuracies
+    )
+
+
+def comparison_faces(path: Path | None, about: ModelAbout) -> tuple[np.ndarray, np.ndarray | None]:
+    """Face crops for a model: uint8 [n, size_px, size_px, channels], and their label indexes, int [n], if known.
+
+    At most MAX_FACES, spread evenly. Raises UserError when there is none.
+    """
+    if path is None:
+        return _drawn_faces(about), None
+    named = list(_archived(path) if path.is_file() else _filed(path))
+    named = named[:: max(1, -(-len(named) // MAX_FACES))]
+    faces, indexes = [], []
+    for label, content in named:
+        try:
+            faces.append(decode_face(content, size_px=about.size_px, channels=about.channels))
+        except ImageError:
+            continue
+        indexes.append(about.labels.index(label) if label in about.labels else -1)
+    if not faces:
+        raise UserError(f"{path} holds no picture that can be read; name a folder of face crops or data/raw/faces.zip")
+    return np.stack(faces), None if -1 in indexes else np.array(indexes)
+
+
+def append_about(path: Path, about: ModelAbout) -> None:
+    """Append the facts to a .tflite as a zip, which its runtime ignores and `read_about` finds."""
+    with zipfile.ZipFile(path, "a") as archive:
+        write_entry(archive, ABOUT_ENTRY, format_about(about))
+
+
+def write_litert(model: Any, path: Path, about: ModelAbout, *, precision: str, faces: np.ndarray, **_: Any) -> None:
+    """Write a .tflite with the facts appended; any batch size."""
+    tf = import_tensorflow()
+    with quietly(), contextlib.redirect_stdout(io.StringIO()):  # Keras lists the model's tensors
+        converter = tf.lite.TFLiteConverter.from_keras_model(model)
+        if precision != "float32":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if precision == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        if precision == "int8":
+            chosen = faces[:: max(1, len(faces) // CALIBRATION_FACES)].astype(np.float32)
+            converter.representative_dataset = lambda: ([face[None]] for face in chosen)
+        path.write_bytes(converter.convert())
+    append_about(path, about)
+
+
+def write_onnx(model: Any, path: Path, about: ModelAbout, **_: Any) -> None:
+    """Write a .onnx with the facts in `metadata_props`; any batch size."""
+    try:
+        import onnx
+        import tf2onnx
+    except ImportError:
+        raise UserError("exporting to ONNX needs tf2onnx: pip install 'emotion[onnx]'") from None
+    tf = import_tensorflow()
+    signature = [tf.TensorSpec([None, *model.input_shape[1:]], tf.float32, name="pixels")]
+    function = tf.function(lambda pixels: model(pixels, training=False), input_signature=signature)
+    with quietly():
+        converted, _other = tf2onnx.convert.from_function(function, input_signature=signature, opset=17)
+    onnx.helper.set_model_props(converted, {ABOUT_ENTRY: format_about(about).decode()})
+    onnx.save(converted, str(path))
+
+
+def _write_keras(model: Any, path: Path, about: ModelAbout, *, model_path: Path, **_: Any) -> None:
+    shutil.copyfile(model_path, path)
+
+
+def _write_h5(model: Any, path: Path, about: ModelAbout, **_: Any) -> None:
+    import h5py
+
+    with quietly():
+        model.save(path)
+    with h5py.File(path, "a") as file:
+        file.attrs[ABOUT_ENTRY] = format_about(about).decode()
+
+
+def _write_weights(model: Any, path: Path, about: ModelAbout, **_: Any) -> None:
+    import h5py
+
+    model.save_weights(path)
+    with h5py.File(path, "a") as file:
+        file.attrs[ABOUT_ENTRY] = format_about(about).decode()
+
+
+def _write_savedmodel(model: Any, path: Path, about: ModelAbout, **_: Any) -> None:
+    with quietly():
+        model.export(str(path), verbose=False)
+    (path / "assets.extra").mkdir(exist_ok=True)
+    (path / "assets.extra" / ABOUT_ENTRY).write_bytes(format_about(about))
+
+
+def _read_keras(path: Path, model: Any) -> Predict:
+    loaded = import_keras().models.load_model(path, compile=False)
+    return lambda faces: np.asarray(loaded.predict_on_batch(faces.astype(np.float32)))
+
+
+def _read_weights(path: Path, model: Any) -> Predict:
+    fresh = import_keras().models.clone_model(model)
+    fresh.load_weights(path)
+    return lambda faces: np.asarray(fresh.predict_on_batch(faces.astype(np.float32)))
+
+
+def _read_savedmodel(path: Path, model: Any) -> Predict:
+    loaded = import_tensorflow().saved_model.load(str(path))
+    return lambda faces: np.asarray(loaded.serve(faces.astype(np.float32)))
+
+
+_FORMATS: dict[str, tuple[Callable[..., None], Callable[[Path, Any], Predict]]] = {
+    "keras": (_write_keras, _read_keras),
+    "h5": (_write_h5, _read_keras),
+    "weights": (_write_weights, _read_weights),
+    "savedmodel": (_write_savedmodel, _read_savedmodel),
+    "litert": (write_litert, lambda path, model: LiteRTModel(path).probabilities),
+    "onnx": (write_onnx, lambda path, model: OnnxModel(path).probabilities),
+}
+
+
+def _check(model_path: Path, output: Path, format_name: str, precision: str) -> None:
+    if model_path.suffix != ".keras":
+        raise UserError(f"{model_path} is not a .keras; exports are made from the pipeline's models/<member>.keras")
+    if precision != "float32" and format_name != "litert":
+        raise UserError(f"--{precision} is for --format litert; {format_name} keeps float32")
+    if not output.name.endswith(_SUFFIX[format_name]):
+        raise UserError(f"{output}: a {format_name} export must be called something{_SUFFIX[format_name]}")
+    if output.resolve() == model_path.resolve():
+        raise UserError(f"{output} is the model itself; name another file")
+    if output.is_dir() and (format_name != "savedmodel" or any(output.iterdir())):
+        raise UserError(f"{output} is a folder that is in the way; name another path, or remove it")
+
+
+@contextmanager
+def _written_whole(output: Path) -> Iterator[Path]:
+    """A temporary path in the same folder, renamed to `output` when all went well, removed when not."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=".export-", dir=output.parent))
+    except OSError as error:
+        raise UserError(f"{output} cannot be written ({error.strerror})") from None
+    try:
+        temporary = folder / output.name
+        yield temporary
+        if output.is_dir():
+            output.rmdir()
+        temporary.replace(output)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _in_batches(predict: Predict, faces: np.ndarray) -> np.ndarray:
+    return np.concatenate([predict(faces[start : start + _BATCH]) for start in range(0, len(faces), _BATCH)])
+
+
+def _drawn_faces(about: ModelAbout) -> np.ndarray:
+    from emotion.sources.synthetic.source import Source
+
+    dataset = Source(seed=0, train_images=210, test_images=7, min_intensity=0.5, noise=0.06).dataset(Path(), Path())
+    contents = [dataset.read(dataset.keys[key]) for key in sorted(dataset.keys)]
+    return np.stack([decode_face(content, size_px=about.size_px, channels=about.channels) for content in contents])
+
+
+def _archived(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Label and bytes of the test faces of a canonical archive, or of all where there is no test face."""
+    faces = list_faces(path)
+    faces = [face for face in faces if face.split == "test"] or faces
+    step = max(1, -(-len(faces) // MAX_FACES))
+    faces = faces[::step]
+    contents = read_faces(path, [face.path for face in faces])
+    yield from ((face.label, content) for face, content in zip(faces, contents, strict=True))
+
+
+def _filed(folder: Path) -> Iterator[tuple[str, bytes]]:
+    if not folder.is_dir():
+        raise UserError(f"{folder} does not exist; name a folder of face crops or data/raw/faces.zip")
+    yield from ((path.parent.name, path.read_bytes()) for path in pictures_below(folder))
+
+
+def _size(path: Path) -> int:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files)

@@ -1,0 +1,266 @@
+"""Pictures -> faces with calibrated probabilities: the whole of prediction, for one picture or for many."""
+
+import copy
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from emotion.dataset.images import MAX_PIXELS, ImageError, decode_image, resize_face
+from emotion.errors import UserError
+from emotion.inference.detector import BlazeFace, Box, Detector, crop_face
+from emotion.inference.models import PUBLISHED, FaceModel, open_model
+
+UNCERTAIN = "uncertain"
+_GROUP_PIXELS = 40_000_000  # pictures held in memory at once
+ChannelOrder = Literal["rgb", "bgr"]
+Picture = str | Path | bytes | np.ndarray
+
+
+@dataclass(frozen=True)
+class FacePrediction:
+    """One face.
+
+    Attributes:
+        box: where it is, in the picture's pixels (turned upright); None where the whole picture was taken as the face.
+        score: how sure the detector is that this is a face, 0 to 1; None without detection.
+        label: the most probable label, or "uncertain" where its probability is below the asked-for minimum.
+        confidence: the probability of the most probable label, 0 to 1.
+        probabilities: label -> calibrated probability, in the model's order; they sum to one.
+    """
+
+    box: Box | None
+    score: float | None
+    label: str
+    confidence: float
+    probabilities: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One picture.
+
+    Attributes:
+        source: its path, or "bytes" or "array".
+        width: in pixels, turned upright; 0 where the picture could not be read.
+        height: likewise.
+        faces: largest first; empty where none was found.
+        error: why the picture could not be used; None where it could.
+    """
+
+    source: str
+    width: int
+    height: int
+    faces: tuple[FacePrediction, ...]
+    error: str | None = None
+
+    @property
+    def label(self) -> str | None:
+        """Label of the largest face; None where there is no face."""
+        return self.faces[0].label if self.faces else None
+
+    @property
+    def probabilities(self) -> dict[str, float]:
+        """Probabilities of the largest face; empty where there is no face."""
+        return self.faces[0].probabilities if self.faces else {}
+
+
+class Predictor:
+    """Finds the faces of pictures and tells their emotion; load it once, use it for many.
+
+    Args:
+        models: model files (.tflite, .onnx, .keras), whose probabilities are averaged; by default the published one.
+        detector: what finds faces; None takes every picture as one face crop.
+        min_confidence: 0 to 1; a face whose best probability is lower is labelled "uncertain".
+        batch_size: faces that go through the network at once.
+
+    Raises UserError: a model that cannot be opened, models with other labels, a number out of range.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[str | Path] = (PUBLISHED,),
+        *,
+        detector: Detector | Literal["default"] | None = "default",
+        min_confidence: float = 0.0,
+        batch_size: int = 32,
+    ) -> None:
+        if not 0.0 <= min_confidence <= 1.0:
+            raise UserError(f"min_confidence is {min_confidence}; it is a probability, 0 to 1")
+        self.models = [open_model(Path(model)) for model in models]
+        self.labels = _common_labels(self.models, models)
+        self.detector = BlazeFace() if detector == "default" else detector
+        self.min_confidence = min_confidence
+        self._batch_size = batch_size
+
+    def with_detector(self, detector: Detector | None) -> "Predictor":
+        """The same models with another detector."""
+        other = copy.copy(self)
+        other.detector = detector
+        return other
+
+    def predict(self, picture: Picture, *, channel_order: ChannelOrder = "rgb") -> Prediction:
+        """Predict one picture.
+
+        Args:
+            picture: a path, an image file's bytes, or uint8 [height, width] or [height, width, 3], 0-255.
+            channel_order: of an array with three channels; "bgr" for OpenCV's.
+
+        Raises ImageError: the picture cannot be used; the message says why.
+        """
+        image = read_picture(picture, channel_order=channel_order)
+        return self._predict_images([(source_name(picture), image)])[0]
+
+    def predict_many(self, pictures: Iterable[Picture], *, channel_order: ChannelOrder = "rgb") -> Iterator[Prediction]:
+        """Predict pictures in their order, batch by batch; one that cannot be used gives a Prediction with `error`."""
+        group: list[tuple[str, np.ndarray | str]] = []
+        for picture in pictures:
+            group.append(_read_or_reason(picture, channel_order))
+            if len(group) == self._batch_size or sum(_pixels(image) for _, image in group) >= _GROUP_PIXELS:
+                yield from self._predict_images(group)
+                group = []
+        yield from self._predict_images(group)
+
+    def probabilities(self, faces: Sequence[np.ndarray]) -> np.ndarray:
+        """Average of the models over face crops, uint8 [height, width(, 3)] each: float64 [n, labels]."""
+        starts = range(0, len(faces), self._batch_size)
+        chunks = [self._average(faces[start : start + self._batch_size]) for start in starts]
+        return np.concatenate([np.empty((0, len(self.labels))), *chunks])
+
+    def _predict_images(self, pictures: Sequence[tuple[str, np.ndarray | str]]) -> list[Prediction]:
+        """Predict pictures that are read already; a text in place of one is the reason why it could not be."""
+        found = [self._find(image) for _, image in pictures]
+        crops = [crop for faces in found for crop, _, _ in faces]
+        rows = iter(self.probabilities(crops))
+        predictions = []
+        for (source, image), faces in zip(pictures, found, strict=True):
+            if isinstance(image, str):
+                predictions.append(Prediction(source, 0, 0, (), error=image))
+                continue
+            labelled = tuple(self.face(box, score, next(rows)) for _, box, score in faces)
+            predictions.append(Prediction(source, image.shape[1], image.shape[0], labelled))
+        return predictions
+
+    def _find(self, image: np.ndarray | str) -> list[tuple[np.ndarray, Box | None, float | None]]:
+        if isinstance(image, str):
+            return []
+        if self.detector is None:
+            return [(image, None, None)]
+        return [(crop_face(image, face.box), face.box, face.score) for face in self.detector.find(image)]
+
+    def _average(self, faces: Sequence[np.ndarray]) -> np.ndarray:
+        return np.mean(
+            [model.probabilities(_stacked(faces, model)).astype(np.float64) for model in self.models], axis=0
+        )
+
+    def face(self, box: Box | None, score: float | None, row: np.ndarray) -> FacePrediction:
+        """Put names to the probabilities [labels] of one face."""
+        best = int(row.argmax())
+        label = self.labels[best] if row[best] >= self.min_confidence else UNCERTAIN
+        probabilities = {name: float(value) for name, value in zip(self.labels, row, strict=True)}
+        return FacePrediction(box, score, label, float(row[best]), probabilities)
+
+
+def predict_emotion(picture: Picture, *, channel_order: ChannelOrder = "rgb") -> Prediction:
+    """Find the faces of one picture and tell their emotion with the published model.
+
+    Args:
+        picture: a path, an image file's bytes, or uint8 [height, width] or [height, width, 3], 0-255.
+        channel_order: of an array with three channels; "bgr" for OpenCV's.
+
+    Raises ImageError: the picture cannot be used; the message says why.
+    """
+    return _published().predict(picture, channel_order=channel_order)
+
+
+def read_picture(picture: Picture, *, channel_order: ChannelOrder = "rgb") -> np.ndarray:
+    """A path, an image file's bytes or an array -> uint8 [height, width] or [height, width, 3] RGB.
+
+    Raises ImageError: missing, a folder, not a picture; or an array of another type or shape.
+    """
+    if channel_order not in ("rgb", "bgr"):
+        raise UserError(f"channel_order is {channel_order!r}; it is 'rgb' or 'bgr'")
+    if isinstance(picture, np.ndarray):
+        return _checked_array(picture, channel_order)
+    if isinstance(picture, bytes | bytearray | memoryview):
+        return decode_image(bytes(picture))
+    if not isinstance(picture, str | Path):
+        raise ImageError(f"a picture is a path, bytes or a NumPy array; got {type(picture).__name__}")
+    return decode_image(_read_file(Path(picture)))
+
+
+def source_name(picture: Picture) -> str:
+    """What to call a picture: its path, "array" or "bytes"."""
+    if isinstance(picture, np.ndarray):
+        return "array"
+    return str(picture) if isinstance(picture, str | Path) else "bytes"
+
+
+@lru_cache(maxsize=1)
+def _published() -> Predictor:
+    return Predictor()
+
+
+def _read_or_reason(picture: Picture, channel_order: ChannelOrder) -> tuple[str, np.ndarray | str]:
+    try:
+        return source_name(picture), read_picture(picture, channel_order=channel_order)
+    except ImageError as error:
+        return source_name(picture), str(error)
+
+
+def _pixels(image: np.ndarray | str) -> int:
+    return 0 if isinstance(image, str) else image.shape[0] * image.shape[1]
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        if path.is_dir():
+            raise ImageError("a folder, not a picture")
+        if path.exists() and not path.is_file():
+            raise ImageError("not a regular file")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ImageError("no such file") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise ImageError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
+
+
+def _checked_array(image: np.ndarray, channel_order: ChannelOrder) -> np.ndarray:
+    expected = "uint8 [height, width] or [height, width, 3], 0-255"
+    if image.size == 0:
+        raise ImageError(f"an empty array of shape {image.shape}; expected {expected}")
+    if np.issubdtype(image.dtype, np.floating) and np.isnan(image).any():
+        raise ImageError(f"an array with NaN pixels; expected {expected}")
+    if image.dtype != np.uint8:
+        raise ImageError(
+            f"an array of {image.dtype}; expected {expected}: scale it to 0-255, then .astype(numpy.uint8)"
+        )
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[:, :, 0]
+    if image.ndim != 2 and not (image.ndim == 3 and image.shape[2] == 3):
+        raise ImageError(f"an array of shape {image.shape}; expected {expected}")
+    if image.shape[0] * image.shape[1] > MAX_PIXELS:
+        raise ImageError(f"{image.shape[1]}x{image.shape[0]} pixels, more than {MAX_PIXELS:,}")
+    backwards = image.ndim == 3 and channel_order == "bgr"
+    return np.ascontiguousarray(image[:, :, ::-1] if backwards else image)
+
+
+def _stacked(faces: Sequence[np.ndarray], model: FaceModel) -> np.ndarray:
+    about = model.about
+    return np.stack([resize_face(face, size_px=about.size_px, channels=about.channels) for face in faces])
+
+
+def _common_labels(models: Sequence[FaceModel], names: Sequence[str | Path]) -> list[str]:
+    if not models:
+        raise UserError("no model given; leave `models` out for the published one")
+    first = models[0].about.labels
+    for model, name in zip(models, names, strict=True):
+        if model.about.labels != first:
+            raise UserError(
+                f"models to be averaged must have the same labels in the same order: "
+                f"{names[0]} has {', '.join(first)}; {name} has {', '.join(model.about.labels)}"
+            )
+    return list(first)

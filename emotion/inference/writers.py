@@ -1,0 +1,118 @@
+"""Predictions -> text: a table for people, JSON and CSV for programs. Written as they come."""
+
+import csv
+import json
+from collections.abc import Sequence
+from typing import Any, Self, TextIO
+
+from emotion.inference.predictor import FacePrediction, Prediction
+
+
+class TableWriter:
+    """Aligned columns; what is found out about a picture's name comes last, so that it may have any length."""
+
+    def __init__(self, out: TextIO, labels: Sequence[str]) -> None:
+        self._out, self._labels = out, labels
+        self._widths = [max(len(label), 5) for label in labels]
+
+    def __enter__(self) -> Self:
+        names = "  ".join(f"{label:>{width}}" for label, width in zip(self._labels, self._widths, strict=True))
+        print(f"{'label':<{self._label_width()}}  {names}  {'box':<20}  picture", file=self._out)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to close."""
+
+    def write(self, prediction: Prediction) -> None:
+        """One row a face; one that says so where there is none."""
+        if prediction.error is not None:
+            return
+        if not prediction.faces:
+            blank = "  ".join(" " * width for width in self._widths)
+            print(f"{'no face':<{self._label_width()}}  {blank}  {'':<20}  {prediction.source}", file=self._out)
+        for face in prediction.faces:
+            values = "  ".join(
+                f"{face.probabilities[label]:>{width}.2f}"
+                for label, width in zip(self._labels, self._widths, strict=True)
+            )
+            print(
+                f"{face.label:<{self._label_width()}}  {values}  {_box_text(face):<20}  {prediction.source}",
+                file=self._out,
+            )
+
+    def _label_width(self) -> int:
+        return max(9, *(len(label) for label in self._labels))
+
+
+class JsonWriter:
+    """A JSON list: one object a picture."""
+
+    def __init__(self, out: TextIO, labels: Sequence[str]) -> None:
+        self._out, self._first = out, True
+
+    def __enter__(self) -> Self:
+        self._out.write("[")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._out.write("\n]\n")
+
+    def write(self, prediction: Prediction) -> None:
+        """Append one object."""
+        self._out.write("\n" if self._first else ",\n")
+        self._out.write(json.dumps(as_dict(prediction)))
+        self._first = False
+
+
+class CsvWriter:
+    """One row a face: path, face (1 is the largest), box, label, confidence, a column per label, error."""
+
+    def __init__(self, out: TextIO, labels: Sequence[str]) -> None:
+        self._writer, self._labels = csv.writer(out, lineterminator="\n"), list(labels)
+
+    def __enter__(self) -> Self:
+        box = ["left", "top", "width", "height"]
+        self._writer.writerow(["path", "face", *box, "score", "label", "confidence", *self._labels, "error"])
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to close."""
+
+    def write(self, prediction: Prediction) -> None:
+        """One row a face; a row without a face where there is none, or an error."""
+        empty = [""] * (8 + len(self._labels))
+        if not prediction.faces:
+            self._writer.writerow([prediction.source, *empty, prediction.error or ""])
+        for number, face in enumerate(prediction.faces, start=1):
+            box = list(face.box.rounded()) if face.box else [""] * 4
+            score = "" if face.score is None else f"{face.score:.4f}"
+            values = [f"{face.probabilities[label]:.6f}" for label in self._labels]
+            self._writer.writerow(
+                [prediction.source, number, *box, score, face.label, f"{face.confidence:.6f}", *values, ""]
+            )
+
+
+def as_dict(prediction: Prediction) -> dict[str, Any]:
+    """What JSON says of one picture: `path`, and `error` or `width`, `height` and `faces`."""
+    if prediction.error is not None:
+        return {"path": prediction.source, "error": prediction.error}
+    size = {"width": prediction.width, "height": prediction.height}
+    return {"path": prediction.source, **size, "faces": [_face_dict(face) for face in prediction.faces]}
+
+
+def _face_dict(face: FacePrediction) -> dict[str, Any]:
+    box = dict(zip(("left", "top", "width", "height"), face.box.rounded(), strict=True)) if face.box else None
+    return {
+        "box": box,
+        "score": None if face.score is None else round(face.score, 4),
+        "label": face.label,
+        "confidence": round(face.confidence, 6),
+        "probabilities": {label: round(value, 6) for label, value in face.probabilities.items()},
+    }
+
+
+def _box_text(face: FacePrediction) -> str:
+    if face.box is None:
+        return "whole picture"
+    left, top, width, height = face.box.rounded()
+    return f"{width}x{height}+{left}+{top}"

@@ -1,0 +1,1 @@
+"""What one finished model is: its file, what travels with it, its calibration."""

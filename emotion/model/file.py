@@ -1,0 +1,56 @@
+"""Save and load one self-contained, byte-reproducible .keras: pixels 0-255 in, calibrated probabilities out."""
+
+import json
+import re
+import zipfile
+from pathlib import Path
+
+import keras
+
+from emotion.errors import UserError
+from emotion.files import write_entry
+from emotion.model.about import ABOUT_ENTRY, ModelAbout, format_about, read_about
+
+__all__ = ["ModelAbout", "load_model", "read_about", "save_model"]
+
+
+def save_model(model: keras.Model, path: Path, about: ModelAbout) -> None:
+    """Write the model so that its bytes depend on its weights, its structure and `about` alone.
+
+    A stock .keras carries the date, zip times, and memory addresses (`shared_object_id`). The file appears complete.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stock, fixed = path.with_name(f"{path.stem}.stock.keras"), path.with_name(path.name + ".part")
+    try:
+        model.save(stock)
+        with zipfile.ZipFile(stock) as source, zipfile.ZipFile(fixed, "w", zipfile.ZIP_STORED) as target:
+            for name in sorted(source.namelist()):
+                write_entry(target, name, _without_chance(name, source.read(name)))
+            write_entry(target, ABOUT_ENTRY, format_about(about))
+        fixed.replace(path)
+    finally:
+        stock.unlink(missing_ok=True)
+        fixed.unlink(missing_ok=True)
+
+
+def load_model(path: Path) -> tuple[keras.Model, ModelAbout]:
+    """Load a model and what travels with it. Raises UserError when the file is no model of this project."""
+    about = read_about(path)
+    try:
+        return keras.models.load_model(path, compile=False), about
+    except (OSError, ValueError, TypeError) as error:  # an export that carries the same facts, or a damaged file
+        reason = str(error).strip().split("\n")[0]
+        raise UserError(f"{path} is not a .keras model made by this pipeline ({reason})") from None
+
+
+def _without_chance(name: str, content: bytes) -> bytes:
+    if name == "metadata.json":
+        return json.dumps({**json.loads(content), "date_saved": "1980-01-01@00:00:00"}).encode()
+    if name == "config.json":
+        numbers: dict[bytes, bytes] = {}
+        return re.sub(
+            rb'("shared_object_id": )(\d+)',
+            lambda match: match[1] + numbers.setdefault(match[2], str(len(numbers)).encode()),
+            content,
+        )
+    return content

@@ -1,0 +1,82 @@
+"""The report's pictures that show faces: mistakes, saliency, near copies. They hold the data set's images."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from emotion.evaluation.predictions import Predictions
+from emotion.report.page import Picture
+from emotion.report.sheets import Captioned, contact_sheet, pair_sheet, saliency_sheet
+
+Images = Mapping[str, np.ndarray]  # path in the archive -> uint8 [height, width] or [height, width, 3]
+_MISTAKES, _PAIRS = 24, 12
+
+
+def surest_mistakes(answers: Predictions) -> list[int]:
+    """Row numbers of the faces predicted wrongly with the most confidence, the surest first."""
+    wrong = np.flatnonzero(answers.predicted_indexes != answers.label_indexes)
+    confidence = answers.probabilities[wrong].max(axis=1)
+    return [int(row) for row in wrong[np.argsort(-confidence, kind="stable")][:_MISTAKES]]
+
+
+def near_pairs(copies: pd.DataFrame) -> pd.DataFrame:
+    """Choose near copies, evenly from the least to the most alike; pairs across splits, where there are any."""
+    near = copies[copies["kind"] == "near"]
+    across = near[near["first_split"] != near["second_split"]]
+    chosen = (across if len(across) else near).sort_values(["correlation", "first", "second"])
+    places = np.linspace(0, len(chosen) - 1, min(_PAIRS, len(chosen))).round().astype(int)
+    return chosen.iloc[places]
+
+
+def mistakes(answers: Predictions, rows: list[int], images: Images) -> Picture:
+    """The faces in these rows of the predictions, as mistakes."""
+    return Picture(
+        "The most confident mistakes",
+        "Each face with its label in the data set, and what was predicted with which confidence. Such faces are often "
+        "hard to call, or wrongly labelled.",
+        f"{len(rows)} faces that were predicted wrongly with high confidence.",
+        contact_sheet([_answer(answers, row, images) for row in rows], columns=8),
+    )
+
+
+def saliency(answers: Predictions, heatmaps: Mapping[str, np.ndarray], images: Images) -> Picture:
+    """Faces beside their saliency maps (float [rows, columns], 0-1)."""
+    rows = {path: row for row, path in enumerate(answers.paths)}
+    explained = [(_answer(answers, rows[path], images), heat) for path, heat in heatmaps.items()]
+    return Picture(
+        "Where it looked",
+        "Grad-CAM for the predicted label: what is yellow spoke for it. For each label the face that was predicted "
+        "rightly with the most confidence, and wrongly.",
+        f"{len(explained)} faces, each beside the same face under its saliency map.",
+        saliency_sheet(explained, columns=4),
+    )
+
+
+def near_copies(pairs: pd.DataFrame, images: Images) -> Picture:
+    """Pairs of near copies; pictures that could not be decoded are left out."""
+    usable = pairs[pairs["first"].isin(images) & pairs["second"].isin(images)]
+    couples = [
+        (
+            _copy(images[pair.first], pair.first, pair.first_split, f"r = {pair.correlation:.3f}"),
+            _copy(images[pair.second], pair.second, pair.second_split, ""),
+        )
+        for pair in usable.itertuples()
+    ]
+    return Picture(
+        "Near copies",
+        "Nearly equal pictures that the data set brings, from the least alike that count as copies to the most: where "
+        "each lies, its label, and r, the correlation of their pixels.",
+        f"{len(couples)} pairs of nearly equal faces.",
+        pair_sheet(couples, across=4),
+    )
+
+
+def _answer(answers: Predictions, row: int, images: Images) -> Captioned:
+    predicted = answers.predicted_indexes[row]
+    said = f"{answers.label_names[predicted]} {answers.probabilities[row, predicted]:.2f}"
+    return Captioned(images[answers.paths[row]], f"is {answers.labels[row]}\nsaid {said}")
+
+
+def _copy(picture: np.ndarray, path: str, split: str, note: str) -> Captioned:
+    return Captioned(picture, f"{split} {note}\n{path.split('/')[1]}")

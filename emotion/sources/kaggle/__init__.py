@@ -1,0 +1,1 @@
+"""Pictures of a Kaggle data set, downloaded once."""

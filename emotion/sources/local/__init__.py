@@ -1,0 +1,1 @@
+"""Pictures that somebody brought: a zip, a folder or a CSV."""

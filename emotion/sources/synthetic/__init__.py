@@ -1,0 +1,1 @@
+"""Drawn faces: no account, no network, any number."""

@@ -1,0 +1,107 @@
+"""What a network is, and the Keras model that is built of one: pixels -> logits -> probabilities."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import keras
+import numpy as np
+
+from emotion.model.batch_norm import FusedBatchNormalization, SynchronizedBatchNormalization
+from emotion.training.recipe import Recipe
+
+EVALUATION_BATCH = 256
+
+
+class Network(Protocol):
+    """What a file of emotion/networks offers."""
+
+    def logits(
+        self, pixels: keras.KerasTensor, *, label_count: int, batch_norm: type[keras.layers.Layer]
+    ) -> keras.KerasTensor:
+        """Build the network: pixels [batch, size, size, channels], 0-255 -> logits float32 [batch, label_count]."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of a training in which the same layers learn; it has an optimizer and a schedule of its own.
+
+    Attributes:
+        epochs: how many, >= 1.
+        learning_rate: the peak of its schedule.
+        frozen: names of the layers that do not learn; a frozen batch-norm layer keeps its statistics as well.
+    """
+
+    epochs: int
+    learning_rate: float
+    frozen: frozenset[str] = frozenset()
+
+
+@runtime_checkable
+class FineTuned(Protocol):
+    """What a file of emotion/networks offers besides when its network begins with weights learnt elsewhere."""
+
+    def load_pretrained(self, model: keras.Model) -> None:
+        """Put the weights in place. Raises UserError when they cannot be had."""
+
+    def phases(self, model: keras.Model, recipe: Recipe) -> list[Phase]:
+        """Say what learns when; the phases' epochs add up to `recipe.epochs`. Raises UserError."""
+
+
+def build_model(
+    network: Network,
+    shape: Sequence[int],
+    label_count: int,
+    *,
+    for_training: bool,
+    devices: int = 1,
+    scope: Callable[[], AbstractContextManager[Any]] = nullcontext,
+) -> keras.Model:
+    """Build pixels -> logits. For training: the global precision and fused batch-norm; else stock and float32."""
+    _number_layers_anew()
+    batch_norm = _training_batch_norm(devices) if for_training else keras.layers.BatchNormalization
+    policy = keras.config.dtype_policy() if for_training else keras.DTypePolicy("float32")
+    with scope(), _policy(policy):
+        pixels = keras.Input(tuple(shape), name="pixels", dtype="float32")
+        logits = network.logits(pixels, label_count=label_count, batch_norm=batch_norm)
+        return keras.Model(pixels, logits, name="logits")
+
+
+def with_probabilities(logits: keras.Model, temperature: float) -> keras.Model:
+    """Append the softmax in float32, behind a Rescaling that divides the logits by the temperature."""
+    with _policy(keras.DTypePolicy("float32")):
+        cooled = keras.layers.Rescaling(1.0 / temperature, name="temperature")(logits.output)
+        return keras.Model(logits.input, keras.layers.Softmax(name="probabilities")(cooled), name="emotion")
+
+
+def predict_logits(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Run a model over uint8 images [n, size, size, channels]: float32 [n, labels]."""
+    if not len(images):
+        return np.empty((0, model.output_shape[-1]), np.float32)
+    starts = range(0, len(images), EVALUATION_BATCH)
+    batches = (images[start : start + EVALUATION_BATCH].astype(np.float32) for start in starts)
+    return np.concatenate([np.asarray(model.predict_on_batch(batch)) for batch in batches])
+
+
+def _training_batch_norm(devices: int) -> type[keras.layers.BatchNormalization]:
+    """The statistics are those of the whole batch, however many devices share it."""
+    return FusedBatchNormalization if devices == 1 else SynchronizedBatchNormalization
+
+
+def _number_layers_anew() -> None:
+    """Let layer names repeat from one model to the next; keep the rest of what clear_session forgets."""
+    policy, distribution = keras.config.dtype_policy(), keras.distribution.distribution()
+    keras.utils.clear_session(free_memory=False)
+    keras.config.set_dtype_policy(policy)
+    keras.distribution.set_distribution(distribution)
+
+
+@contextmanager
+def _policy(policy: keras.DTypePolicy) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

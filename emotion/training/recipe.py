@@ -1,0 +1,80 @@
+"""The training recipe: every knob of the `train` section."""
+
+import re
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from emotion.params import Params
+
+
+class Init(Params):
+    """Parameters of `train.init`: an earlier model whose weights the training starts with."""
+
+    path: str  # of a .keras file made by this pipeline; empty = start from random (or the network's pretrained) weights
+    sha256: str  # of that file: what the result depends on is in params.yaml, not in whatever lies at the path
+
+    @model_validator(mode="after")
+    def _pinned(self) -> Self:
+        if self.path and not re.fullmatch("[0-9a-fA-F]{64}", self.sha256):
+            raise ValueError(f"sha256 must be the 64 hexadecimal digits that `sha256sum {self.path}` prints")
+        if self.sha256 and not self.path:
+            raise ValueError("sha256 goes with a path; empty both or set both")
+        return self
+
+
+class Recipe(Params):
+    """Parameters of `train`."""
+
+    backend: Literal["tensorflow", "jax"]
+    precision: Literal["float32", "bfloat16"]  # bfloat16 is mixed: float32 weights
+    intra_op_threads: int = Field(ge=1)  # threads of one operation; part of the result, bit for bit
+    inter_op_threads: int = Field(ge=1)  # operations at once
+    portable: bool  # the same bits on every x86-64 processor with AVX2 and FMA
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    devices: int = Field(ge=1)  # that share each batch: GPUs, or the CPU standing in for as many
+    init: Init
+    optimizer: Literal["sgd", "adam", "adamw"]  # sgd is SGD with Nesterov momentum 0.9
+    learning_rate: float = Field(gt=0)  # the peak of the schedule
+    schedule: Literal["constant", "cosine", "plateau"]
+    warmup_epochs: float = Field(ge=0)  # linear, before a cosine
+    plateau_patience: int = Field(ge=1)  # epochs
+    plateau_factor: float = Field(gt=0, lt=1)
+    weight_decay: float = Field(ge=0)  # Keras' decoupled decay, kernels only
+    label_smoothing: float = Field(ge=0, lt=1)
+    ema_decay: float = Field(ge=0, lt=1)  # per step; 0 = off
+    class_weights: Literal["none", "balanced"]
+    keep: Literal["best", "last"]  # by validation accuracy
+    early_stopping_patience: int = Field(ge=0)  # epochs without a better validation loss; 0 = off
+
+    def pins(self) -> dict[str, Any]:
+        """What `emotion.runtime.pins.pin` is to be called with, besides the seed."""
+        return self.model_dump(
+            include={"backend", "precision", "portable", "intra_op_threads", "inter_op_threads", "devices"}
+        )
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.warmup_epochs and self.schedule != "cosine":
+            raise ValueError("warmup_epochs goes with schedule: cosine; set it to 0")
+        if self.schedule == "cosine" and self.warmup_epochs >= self.epochs:
+            raise ValueError(f"warmup_epochs ({self.warmup_epochs}) must be less than epochs ({self.epochs})")
+        if self.batch_size % self.devices:
+            raise ValueError(f"batch_size ({self.batch_size}) must be a multiple of devices ({self.devices})")
+        if self.portable and (reasons := self._unportable()):
+            raise ValueError(f"portable: true cannot hold with {'; nor with '.join(reasons)}; set portable: false")
+        return self
+
+    def _unportable(self) -> list[str]:
+        """The settings that give each type of processor bits of its own, each with the reason."""
+        reasons = {
+            "precision: bfloat16 (processors without instructions for it compute it in another way)": (
+                self.precision == "bfloat16"
+            ),
+            "backend: jax (XLA compiles for the processor it finds)": self.backend == "jax",
+            f"devices: {self.devices} (the batch-norm that devices share takes approximated square roots)": (
+                self.devices > 1
+            ),
+        }
+        return [reason for reason, holds in reasons.items() if holds]

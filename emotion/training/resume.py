@@ -1,0 +1,157 @@
+"""One run of a training, from its saved state where there is one: exact resume, and the history."""
+
+import csv
+import io
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from emotion.errors import UserError
+from emotion.runtime.processes import first_says, process_index
+from emotion.training.kept_weights import KeepWeights
+from emotion.training.optimizer import learning_rate
+from emotion.training.state import StateFile, TrainingState
+
+
+class Session(keras.callbacks.Callback):
+    """Saves everything after each epoch, restores it before the first, and writes the history.
+
+    It must be the last callback: the others have then said all they have to say of the epoch, and their own
+    `on_train_begin`, which forgets, has run before this one's, which remembers.
+    """
+
+    def __init__(self, state_file: StateFile, history_path: Path, keeper: KeepWeights) -> None:
+        super().__init__()
+        self.history: list[dict[str, float]] = []
+        self.stopped = False
+        self._file, self._history_path = state_file, history_path
+        self._keeper = keeper
+        self._watchers: list[keras.callbacks.Callback] = []
+        self._watcher_facts: list[dict[str, Any]] = []
+        self._began = 0.0
+        self._restore()
+
+    @property
+    def kept_weights(self) -> list[np.ndarray]:
+        """The weights that count, in the order of `model.weights`."""
+        return self._keeper.kept
+
+    @property
+    def kept_epoch(self) -> int:
+        """The epoch they are from, counted from 1."""
+        return self._keeper.kept_epoch
+
+    @property
+    def saved(self) -> str:
+        """How much of the training is safe, and where, as part of a sentence."""
+        return f"{len(self.history)} finished epochs are kept in {self._file.path}"
+
+    def _restore(self) -> None:
+        """Take from the saved state, if there is one, all that needs no model."""
+        state = self._file.load()
+        if state is None:
+            return
+        self._keeper.kept = _numbered(state.arrays, "kept")
+        self._keeper.kept_epoch = state.facts["kept_epoch"]
+        self._keeper.best_accuracy = state.facts["best_accuracy"]
+        self.history, self.stopped = state.facts["history"], state.facts["stopped"]
+        if process_index() > 0:
+            return
+        self._write_history()
+        if not self.stopped:
+            print(f"going on after epoch {len(self.history)}, saved in {self._file.path.parent}", flush=True)
+
+    def enter(self, model: keras.Model, first_epoch: int, watchers: list[keras.callbacks.Callback]) -> int:
+        """Begin the phase whose first epoch is `first_epoch`, or go on in it; both count from 0.
+
+        A new phase takes the weights as the last one saved them, and nothing of its optimizer, so that it begins the same
+        whether the run was interrupted or not. Returns the epoch to go on with. Raises UserError when the saved state is no
+        longer the one that the history is from.
+        """
+        self._watchers, self._watcher_facts = watchers, []
+        if first_says([len(self.history)]) != [len(self.history)]:  # waits for process 0 to have saved, too
+            raise UserError(f"{self._file.path} is not the same for all processes; give them one shared folder")
+        if not self.history:
+            return first_epoch
+        state = self._file.load()
+        if state is None or len(state.facts["history"]) != len(self.history):
+            raise UserError(
+                f"the state of epoch {len(self.history)} can no longer be read from {self._file.path.parent}; "
+                "run `dvc repro` again to go on from what is left"
+            )
+        goes_on = len(self.history) > first_epoch
+        for name, variable in _variables(model).items():
+            if goes_on or name.startswith("model/"):
+                variable.assign(state.arrays[name])
+        self._keeper.statistics = _numbered(state.arrays, "statistics") if goes_on else []
+        self._watcher_facts = state.facts["watchers"] if goes_on else []
+        return len(self.history)
+
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        """Give the other callbacks back what their own `on_train_begin` has just reset."""
+        for watcher, facts in zip(self._watchers, self._watcher_facts, strict=False):  # no facts yet
+            watcher.__dict__.update(facts)
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Start the clock."""
+        self._began = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Save the state, then show the history."""
+        rate = learning_rate(self.model)
+        row = {
+            "epoch": epoch + 1,
+            **{name: float(value) for name, value in (logs or {}).items()},
+            "learning_rate": rate,
+        }
+        self.history.append(row)
+        if process_index() > 0:
+            return
+        self._file.save(self._state())
+        self._write_history()
+        with self._file.timings.open("a") as timings:
+            timings.write(f"{self._file.key},{epoch + 1},{time.monotonic() - self._began:.2f}\n")
+
+    def _state(self) -> TrainingState:
+        arrays = {name: np.asarray(variable) for name, variable in _variables(self.model).items()}
+        for kind, values in (("statistics", self._keeper.statistics), ("kept", self._keeper.kept)):
+            arrays.update({f"{kind}/{number:04d}": value for number, value in enumerate(values)})
+        facts = {
+            "history": self.history,
+            "stopped": bool(self.model.stop_training),
+            "kept_epoch": self._keeper.kept_epoch,
+            "best_accuracy": self._keeper.best_accuracy,
+            "watchers": [_plain_attributes(watcher) for watcher in self._watchers],
+        }
+        return TrainingState(arrays, facts)
+
+    def _write_history(self) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(self.history[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: round(value, 6) for name, value in row.items()} for row in self.history)
+        self._history_path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self._history_path.with_name(self._history_path.name + ".part")
+        temporary.write_text(text.getvalue())
+        temporary.replace(self._history_path)
+
+
+def _variables(model: keras.Model) -> dict[str, Any]:
+    """Everything that training changes: weights, seed generators (`model.variables`), and the optimizer's variables."""
+    named = {f"model/{number:04d}": variable for number, variable in enumerate(model.variables)}
+    return named | {f"optimizer/{number:04d}": variable for number, variable in enumerate(model.optimizer.variables)}
+
+
+def _numbered(arrays: Mapping[str, np.ndarray], kind: str) -> list[np.ndarray]:
+    return [arrays[name] for name in sorted(arrays) if name.startswith(f"{kind}/")]
+
+
+def _plain_attributes(callback: keras.callbacks.Callback) -> dict[str, Any]:
+    """The counters of a stock callback: its attributes that are plain numbers."""
+    plain = {name: value for name, value in vars(callback).items() if not name.startswith("_") and name != "params"}
+    numbers = {name: value.item() if isinstance(value, np.generic) else value for name, value in plain.items()}
+    return {name: value for name, value in numbers.items() if isinstance(value, int | float)}

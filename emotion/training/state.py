@@ -1,0 +1,178 @@
+"""What a training needs to go on exactly where it was: the last two states, each in one file, held by one process."""
+
+import errno
+import hashlib
+import io
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from emotion.errors import UserError
+from emotion.runtime.processes import process_index
+
+_DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """Everything that the next epoch depends on.
+
+    Attributes:
+        arrays: name -> array (weights, optimizer, averages, kept weights).
+        facts: JSON-able rest (epoch, callbacks' counters, history).
+    """
+
+    arrays: dict[str, np.ndarray]
+    facts: dict[str, Any]
+
+
+class StateFile:
+    """The state of one member's training, in a folder that is no stage's output: the last, and the one before it.
+
+    The key stands for everything the result depends on (parameters, input bytes, code, versions): a state saved under
+    another key is never used, and is replaced when this training saves its first.
+    """
+
+    def __init__(self, folder: Path, *, key: str) -> None:
+        self.path = folder / "state.npz"
+        self.before = folder / "state.before.npz"
+        self.timings = folder / "timings.csv"  # key, epoch, seconds: what no result may depend on
+        self.finished = folder / "finished.csv"  # key, MD5 of the model: which timings are whose
+        self.key = key
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the state for this process alone. Raises UserError that names the process that holds it."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        owner = self.path.with_name("pid")
+        try:
+            with FileLock(self.path.with_name("lock"), timeout=0):
+                temporary = owner.with_name("pid.part")
+                temporary.write_text(str(os.getpid()))
+                temporary.replace(owner)
+                yield
+        except Timeout:
+            process = owner.read_text() if owner.exists() else "(its number comes in a moment)"
+            raise UserError(
+                f"process {process} is training this member already (a killed `dvc` leaves its child "
+                f"running); wait for it, or stop it with `kill {process}`, then run `dvc repro` again"
+            ) from None
+
+    def save(self, state: TrainingState) -> None:
+        """Put the state in the last one's place, which becomes the one before it.
+
+        Cut off at any moment, by a kill or with the power, this leaves the last state or the new one whole. Raises
+        OSError when it cannot be written, as on a full disk: both saved states are then what they were.
+        """
+        facts = json.dumps({"key": self.key, **state.facts}).encode()
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, facts=np.frombuffer(facts, np.uint8), **state.arrays)
+        digest = hashlib.sha256(buffer.getbuffer()).digest()
+        buffer.seek(0, io.SEEK_END)
+        buffer.write(digest)
+        temporary = self.path.with_name(self.path.name + ".part")
+        try:
+            _write_safely(temporary, buffer.getbuffer())
+        except OSError:
+            temporary.unlink(missing_ok=True)  # a full disk needs the space
+            raise
+        if self.path.exists():
+            _rename_safely(self.path, self.before)
+        _rename_safely(temporary, self.path)
+
+    def note_model(self, model: Path) -> None:
+        """Note which model the training under this key ended in."""
+        with self.finished.open("a") as finished:
+            finished.write(f"{self.key},{hashlib.md5(model.read_bytes()).hexdigest()}\n")
+
+    def load(self) -> TrainingState | None:
+        """Return the last state, or the one before it where the last is damaged or missing; None if it has another key.
+
+        What is damaged is set aside, so that every later call finds the same, and what that costs is said once.
+        """
+        state, problems = self._newest_whole()
+        outcome = "starting from the beginning"
+        if state and state.facts.pop("key") == self.key:
+            outcome = "going on from the state before it, which costs one epoch"
+        elif state:
+            which = "the state before it" if problems else "the saved training state"
+            problems.append(f"{which} belongs to other parameters, data or code")
+            state = None
+        if problems and process_index() == 0:
+            print("; ".join([*problems, outcome]), flush=True)
+        return state
+
+    def _newest_whole(self) -> tuple[TrainingState | None, list[str]]:
+        """Return the newer of the undamaged states, of whatever key, and what is to be said of the damaged ones."""
+        problems: list[str] = []
+        for path in (self.path, self.before):
+            try:
+                return _unpack(path.read_bytes()), problems
+            except FileNotFoundError:  # of the last state: cut off between the two renames, or set aside
+                continue
+            except (ValueError, OSError) as error:
+                problems.append(self._set_aside(path, error))
+        return None, problems
+
+    def _set_aside(self, path: Path, error: Exception) -> str:
+        """Rename a damaged file, in place of one set aside earlier under that name; return the words for it."""
+        aside = path.with_name(path.name + ".damaged")
+        if process_index() == 0:  # of several that train together, one touches files
+            _rename_safely(path, aside)
+        return f"the saved training state {path} was damaged ({error}) and is set aside as {aside}"
+
+
+def _unpack(content: bytes) -> TrainingState:
+    """Read what `save` wrote; the key is still among the facts. Raises ValueError when a single bit is another."""
+    packed, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
+    if hashlib.sha256(packed).digest() != digest:
+        raise ValueError("its SHA-256 does not fit, or an earlier version saved it without one")
+    with np.load(io.BytesIO(packed), allow_pickle=False) as saved:
+        arrays = {name: saved[name] for name in saved.files}
+    facts = json.loads(arrays.pop("facts").tobytes())
+    return TrainingState(arrays, facts)
+
+
+def _write_safely(path: Path, content: memoryview) -> None:
+    """Write a file, and return when it lies on the disk."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _rename_safely(source: Path, target: Path) -> None:
+    """Rename within a folder, and return when that lies on the disk: the new name is the folder's content."""
+    source.replace(target)
+    if os.name == "nt":  # where a folder cannot be opened, and NTFS keeps a journal
+        return
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # what network and shared folders say that sync files only
+            raise
+    finally:
+        os.close(folder)
+
+
+def state_key(facts: Any, folders: list[Path]) -> str:
+    """Digest of what a training depends on.
+
+    Args:
+        facts: JSON-able: parameters, versions, digests of the code.
+        folders: input folders, every file of which counts by name and content.
+    """
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for folder in folders:
+        for file in sorted(folder.iterdir()):
+            name = file.relative_to(folder.parent)
+            digest.update(f"\0{name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}".encode())
+    return digest.hexdigest()

@@ -1,0 +1,49 @@
+"""Validation where several devices or processes share the training."""
+
+import keras
+import numpy as np
+
+from emotion.dataset.records import Faces
+from emotion.runtime.processes import first_says, process_index
+from emotion.training.kept_weights import KeepWeights
+from emotion.training.network import Network, build_model, predict_logits
+from emotion.training.recipe import Recipe
+
+
+class Validation(keras.callbacks.Callback):
+    """Validates on one device of the first process, where several share the training, and tells the others.
+
+    It must be the first callback: it adds what it found to the epoch's logs.
+    """
+
+    def __init__(self, network: Network, val: Faces, label_count: int, recipe: Recipe, keeper: KeepWeights) -> None:
+        super().__init__()
+        self._keeper, self._val = keeper, val
+        self._alone: keras.Model | None = None  # the same network, on this process's own device
+        self._labels = keras.utils.to_categorical(val.label_indexes, label_count)
+        self._build = lambda: build_model(network, val.images.shape[1:], label_count, for_training=False)
+        self._smoothing = recipe.label_smoothing
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Add val_accuracy and val_loss to the epoch's logs."""
+        self._keeper.on_test_begin()
+        accuracy, loss = first_says(self._scores() if process_index() == 0 else (0.0, 0.0))
+        self._keeper.on_test_end({"accuracy": accuracy})
+        if logs is not None:
+            logs.update(val_accuracy=accuracy, val_loss=loss)
+
+    def _scores(self) -> tuple[float, float]:
+        weights = [np.array(weight) for weight in self.model.get_weights()]
+        shared = keras.distribution.distribution()
+        keras.distribution.set_distribution(None)
+        try:
+            self._alone = self._alone or self._build()
+            self._alone.set_weights(weights)
+            logits = predict_logits(self._alone, self._val.images)
+        finally:
+            keras.distribution.set_distribution(shared)
+        right = logits.argmax(axis=1) == self._val.label_indexes
+        losses = keras.losses.categorical_crossentropy(
+            self._labels, logits, from_logits=True, label_smoothing=self._smoothing
+        )
+        return float(right.mean()), float(np.mean(losses))

@@ -1,0 +1,268 @@
+"""The one entry helper of the stages: paths from the command line, parameters from params.yaml, errors in one place."""
+
+from stages._entry.start import PARAMS_FILE, Start
+
+import argparse
+import difflib
+import importlib
+import inspect
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from emotion.errors import UserError
+from emotion.params import Params
+from stages._entry.environment import warn_if_unlocked
+from stages._entry.unchanged import changed_code, check_unchanged
+
+P = TypeVar("P", bound=Params)
+
+
+class Section(NamedTuple):
+    """A whole section (or one block or value) of params.yaml, validated by a class of parameters or a plain type."""
+
+    key: str
+    params_class: type[Params]
+
+
+class Values(NamedTuple):
+    """Single values of a section that also holds other stages' keys: `model.members` without the networks' blocks."""
+
+    section: str
+    params_class: type[Params]
+
+    def dotted_keys(self) -> list[str]:
+        """The dotted keys that are read."""
+        return [f"{self.section}.{field}" for field in self.params_class.model_fields]
+
+
+class Later(NamedTuple):
+    """A section whose parameter class lies in a module that imports TensorFlow; resolves to a Block."""
+
+    key: str
+    module: str
+    attribute: str
+
+
+class Choice(NamedTuple):
+    """A parameter that names a file or folder of a package: `model.network` a file of emotion/networks.
+
+    `model.<network>` is its block. The parameter class lies in the file, or in the folder's file `module`.
+    """
+
+    key: str  # such as data.source
+    package: str  # such as emotion.sources
+    attribute: str  # the parameter class, such as Source
+    module: str = ""  # of a folder, such as source; empty where single files are chosen among
+
+    def names(self) -> list[str]:
+        """Every name that may be chosen, sorted."""
+        folder = Path(__file__).parents[2].joinpath(*self.package.split("."))
+        found = folder.glob(f"*/{self.module}.py") if self.module else folder.glob("[!_]*.py")
+        return sorted(file.parent.name if self.module else file.stem for file in found)
+
+    def block(self, name: str) -> Later:
+        """The block of params.yaml that belongs to what is called `name`."""
+        module = f"{self.package}.{name}.{self.module}".rstrip(".")
+        return Later(f"{self.key.rpartition('.')[0]}.{name}", module, self.attribute)
+
+
+class Shown(NamedTuple):
+    """Values as they are written, for showing only: the stages that use them validate them."""
+
+    keys: tuple[str, ...]  # dotted; `data.${data.source}` is the chosen block
+
+    def filled(self, document: Mapping[str, Any]) -> list[str]:
+        """The keys, each `${...}` replaced by the value it names."""
+        return [re.sub(r"\$\{([^}]+)\}", lambda found: str(value_at(document, found[1])), key) for key in self.keys]
+
+
+Reading = Section | Values | Later | Choice | Shown
+Reads = Mapping[str, Reading]  # argument of the stage -> where it is read from
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of params.yaml, validated only when asked for: its module may import TensorFlow."""
+
+    reading: Later
+    value: Any
+
+    def load(self) -> Any:
+        """Import the module and return its parameter object. Raises UserError when the block is invalid."""
+        params_class = getattr(importlib.import_module(self.reading.module), self.reading.attribute)
+        return validate(params_class, self.value, self.reading.key)
+
+
+def run_stage(stage: Callable[..., None], reads: Reads, start: Start) -> None:
+    """Call `stage` with the arguments named in `reads` taken from params.yaml, all others from the command line.
+
+    An argument `index_dir: Path` is `--index-dir PATH`. Exits 1 with one message when the user can mend what is wrong, and
+    when the stage's code or parameters are no longer those of its `start`: DVC then records nothing.
+    """
+    try:
+        arguments = _command_line(stage, skip=reads)
+        warn_if_unlocked()
+        document = parse_params(start.params)
+        stage(**arguments, **{name: resolve(document, reading) for name, reading in reads.items()})
+        changed = changed_code(start, stage.__name__, document) + changed_params(document, reads)
+        check_unchanged(stage.__name__, changed)
+    except UserError as error:
+        sys.exit(f"{stage.__name__}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def read_params(path: Path) -> Mapping[str, Any]:
+    """Read params.yaml as DVC does (YAML 1.2: `1e-3` is a number). Raises UserError when it is not a mapping."""
+    return parse_params(path.read_bytes() if path.is_file() else None, path)
+
+
+def parse_params(content: bytes | None, path: Path = PARAMS_FILE) -> Mapping[str, Any]:
+    """Parse the bytes of params.yaml; None stands for a missing file. Raises UserError as `read_params` does."""
+    if content is None:
+        raise UserError(f"{path} is missing; run the stage from the project's root, where params.yaml lies")
+    try:
+        document = YAML(typ="safe").load(content)
+    except YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {error}") from None
+    if not isinstance(document, Mapping):
+        raise UserError(f"{path} must hold sections such as `train:`; it holds {type(document).__name__}")
+    return document
+
+
+def changed_params(document: Mapping[str, Any], reads: Reads) -> list[str]:
+    """The keys of `reads` whose values in params.yaml are no longer those of `document`, as `params.yaml (key)`."""
+    keys = [key for reading in reads.values() for key in _keys_read(document, reading)]
+    now = read_params(PARAMS_FILE)
+    return [f"params.yaml ({key})" for key in keys if _value_or_none(now, key) != _value_or_none(document, key)]
+
+
+def _keys_read(document: Mapping[str, Any], reading: Reading) -> list[str]:
+    match reading:
+        case Values():
+            return reading.dotted_keys()
+        case Choice(key):
+            return [key, reading.block(str(value_at(document, key))).key]
+        case Shown():
+            return reading.filled(document)
+        case Section(key) | Later(key):
+            return [key]
+
+
+def _value_or_none(document: Mapping[str, Any], key: str) -> Any:
+    try:
+        return value_at(document, key)
+    except UserError:
+        return None
+
+
+def resolve(document: Mapping[str, Any], reading: Reading) -> Any:
+    """Turn one reading into a parameter object or a Block. Raises UserError, naming every full key that is wrong."""
+    match reading:
+        case Section(key, params_class):
+            return validate(params_class, value_at(document, key), key)
+        case Values(section, params_class):
+            block = {key.rpartition(".")[2]: value_at(document, key) for key in reading.dotted_keys()}
+            return validate(params_class, block, section)
+        case Choice(key):
+            name = value_at(document, key)
+            if name not in reading.names():
+                raise UserError(_in_params([f"{key}: {_one_of(name, reading.names())}"]))
+            return resolve(document, reading.block(name))
+        case Later(key):
+            return Block(reading, value_at(document, key))
+        case Shown():
+            return {key: value_at(document, key) for key in reading.filled(document)}
+
+
+def value_at(document: Mapping[str, Any], key: str) -> Any:
+    """The value at a dotted key. Raises UserError when it is missing."""
+    value: Any = document
+    for part in key.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            raise UserError(_in_params([f"{key}: missing; add it"]))
+        value = value[part]
+    return value
+
+
+def validate(params_class: type[P], block: Any, key: str) -> P:
+    """Validate one block of params.yaml. Raises UserError that lists every problem with its full key."""
+    try:
+        return params_class.model_validate(block)
+    except ValidationError as error:
+        raise UserError(_in_params([_problem(details, key, params_class) for details in error.errors()])) from None
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON, floats to six decimals, so that it appears complete or not at all."""
+    write_file(path, json.dumps(_rounded(content), indent=2) + "\n")
+
+
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write a file so that it appears complete or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+    temporary.replace(path)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` when `word` is close to a known one, else nothing."""
+    close = difflib.get_close_matches(str(word), list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _command_line(stage: Callable[..., None], skip: Iterable[str]) -> dict[str, Any]:
+    parser = argparse.ArgumentParser(prog=f"python -m stages.{stage.__name__}", description=stage.__doc__)
+    for name, parameter in inspect.signature(stage).parameters.items():
+        if name not in skip:
+            parser.add_argument(f"--{name.replace('_', '-')}", type=parameter.annotation, required=True)
+    return vars(parser.parse_args())
+
+
+def _in_params(problems: list[str]) -> str:
+    return "\n  ".join(["params.yaml:", *problems])
+
+
+def _problem(details: ErrorDetails, key: str, params_class: type[Params]) -> str:
+    """One line for one of pydantic's errors: the full key, what is there, what is expected."""
+    full_key = ".".join([key, *(str(part) for part in details["loc"] if part != "[key]")])  # pydantic's mark of a key
+    if details["type"] == "extra_forbidden":
+        return f"{full_key}: unknown{did_you_mean(str(details['loc'][-1]), _keys_at(params_class, details['loc']))}"
+    if details["type"] == "missing":
+        return f"{full_key}: missing; add it"
+    if isinstance(details["input"], Mapping):  # a rule between several keys: the message names them
+        return f"{full_key}: {details['msg'].removeprefix('Value error, ')}"
+    quotable = details["type"] == "string_type" and isinstance(details["input"], int | float)
+    quote = f"; quote it: '{details['input']}'" if quotable else ""
+    return f"{full_key}: {details['input']!r}: {details['msg'].removeprefix('Value error, ')}{quote}"
+
+
+def _keys_at(params_class: type[Params], location: Sequence[int | str]) -> Iterable[str]:
+    """The keys known beside the last one of `location`, which leads through blocks within blocks."""
+    for part in location[:-1]:
+        inner = params_class.model_fields[str(part)].annotation if part in params_class.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, Params)):
+            return ()
+        params_class = inner
+    return params_class.model_fields
+
+
+def _one_of(value: Any, names: list[str]) -> str:
+    return f"{value!r} is not one of {', '.join(names)}{did_you_mean(str(value), names)}"
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _rounded(item) for key, item in value.items()}
+    return round(float(value), 6) if isinstance(value, float) else value

@@ -1,0 +1,207 @@
+"""The `emotion` command: what it prints, and its exit status."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from emotion import cli
+from emotion.dataset.labels import EMOTIONS
+from emotion.inference.scoring import wilson_interval
+from tests.support.sample_pictures import canvas_with, drawn_face, png
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "b.png").write_bytes(png(canvas_with([(10, 30, 120), (180, 60, 100)])))
+    (folder / "a.png").write_bytes(png(np.full((60, 60), 90, np.uint8)))
+    (folder / "sub" / "c.png").write_bytes(png(drawn_face(3)))
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+def emotion(*arguments: object) -> int:
+    return cli.main([str(argument) for argument in arguments])
+
+
+def test_a_folder_gives_a_row_for_each_face_in_order(pictures, capsys):
+    assert emotion("predict", pictures, "--csv") == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    names = [(Path(row["path"]).name, row["face"]) for row in rows]
+    assert names == [("a.png", ""), ("b.png", "1"), ("b.png", "2"), ("c.png", "1")]
+    for row in rows[1:]:
+        assert sum(float(row[label]) for label in EMOTIONS) == pytest.approx(1, abs=1e-3)
+
+
+def test_the_table_says_where_no_face_is(pictures, capsys):
+    assert emotion("predict", pictures) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("no face") and lines[1].endswith("a.png") and len(lines) == 5
+
+
+def test_json_is_one_list_and_holds_errors(pictures, capsys):
+    assert emotion("predict", pictures / "b.png", "gone.png", "--json") == 2
+    out, err = capsys.readouterr()
+    good, bad = json.loads(out)
+    assert [set(face["probabilities"]) == set(EMOTIONS) for face in good["faces"]] == [True, True]
+    assert bad == {"path": "gone.png", "error": "no such file"}
+    assert err == "emotion: gone.png: no such file\n"
+
+
+def test_a_bad_file_among_good_ones_is_skipped_and_the_status_says_so(pictures, capsys):
+    (pictures / "ab.jpg").write_bytes(b"junk")
+    assert emotion("predict", pictures, "--csv") == 2
+    out, err = capsys.readouterr()
+    assert err == f"emotion: {pictures / 'ab.jpg'}: not an image\n"
+    assert [Path(row["path"]).name for row in csv.DictReader(io.StringIO(out))] == [
+        "a.png",
+        "ab.jpg",
+        "b.png",
+        "b.png",
+        "c.png",
+    ]
+
+
+def test_globs_are_expanded_also_when_quoted(pictures, capsys):
+    assert emotion("predict", pictures / "*.png", "--json") == 0
+    assert [Path(item["path"]).name for item in json.loads(capsys.readouterr().out)] == ["a.png", "b.png"]
+
+
+def test_a_folder_without_pictures_is_bad_input(tmp_path, capsys):
+    assert emotion("predict", tmp_path) == 2
+    assert capsys.readouterr().err.startswith(f"emotion: {tmp_path}: a folder without pictures")
+
+
+def test_annotated_copies_have_names_of_their_own(pictures, tmp_path, capsys):
+    (pictures / "sub" / "b.jpg").write_bytes((pictures / "b.png").read_bytes())
+    assert emotion("predict", pictures, "--annotate", tmp_path / "out") == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b-2.png", "b.png", "c.png"]
+    drawn = np.asarray(Image.open(tmp_path / "out" / "b.png").resize((320, 240)))
+    assert (drawn != canvas_with([(10, 30, 120), (180, 60, 100)])).any()
+
+
+def test_an_annotated_copy_never_replaces_a_picture_it_is_of(pictures, capsys):
+    before = {path: path.read_bytes() for path in pictures.rglob("*.png")}
+    assert emotion("predict", pictures / "a.png", pictures / "b.png", "--annotate", pictures) == 0
+    assert {path: path.read_bytes() for path in before} == before
+    assert {path.name for path in pictures.glob("*.png")} == {"a.png", "a-2.png", "b.png", "b-2.png"}
+
+
+def test_min_confidence_gives_uncertain(pictures, capsys):
+    assert emotion("predict", pictures / "sub", "--no-detect", "--min-confidence", 1, "--json") == 0
+    (picture,) = json.loads(capsys.readouterr().out)
+    assert picture["faces"][0]["label"] == "uncertain" and picture["faces"][0]["box"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict"], "PATH"),
+        (["predict", "a.png", "--min-confidence", "2"], "0 to 1"),
+        (["predict", "a.png", "--min-confidence", "x"], "invalid float"),
+        (["predict", "a.png", "--model", "gone.tflite"], "gone.tflite does not exist"),
+        (["predict", "a.png", "--json", "--csv"], "not allowed with"),
+        (["predict", "a.png", "--annotate", "pyproject.toml"], "cannot be made a folder"),
+        (["score", "gone"], "is not a folder"),
+        (["video", "gone.mp4", "--csv", "x.csv"], "does not exist"),
+        (["video", "gone.mp4"], "nothing to write"),
+        (["video", "gone.mp4", "--csv", "x.csv", "--every", "0"], "1 or more"),
+        (["export", "gone.keras", "x.tflite", "--format", "litert"], "does not exist"),
+        (["export", "gone.keras", "x.onnx", "--format", "litert"], "must be called"),
+        (["export", "gone.keras", "x.onnx", "--format", "onnx", "--int8"], "for --format litert"),
+        (["export", "gone.tflite", "x.onnx", "--format", "onnx"], "not a .keras"),
+        (["app", "--port", "99999"], "0 to 65535"),
+        (["app", "--max-upload-mb", "0"], "more than 0"),
+        (["networks", "--params", "gone.yaml"], "gone.yaml does not exist"),
+        (["networks", "--params", "dvc.yaml"], "has no `model` section"),
+        (["search", "gone.yaml", "--trials", "1"], "gone.yaml does not exist"),
+        (["compare", "emotion/published/model.tflite", "HEAD"], "not text in UTF-8"),
+        (["nonsense"], "invalid choice"),
+        ([], "required"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(arguments, message, capsys):
+    assert emotion(*arguments) == 2
+    out, err = capsys.readouterr()
+    assert message in err and err.count("\n") == 1 and out == ""
+
+
+def test_help_is_for_everybody(capsys):
+    assert emotion("--help") == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in cli.COMMANDS)
+    for name in cli.COMMANDS:
+        assert emotion(name, "--help") == 0
+
+
+def test_about_tells_the_labels(capsys):
+    assert emotion("about") == 0
+    assert json.loads(capsys.readouterr().out)["labels"] == list(EMOTIONS)
+
+
+def test_score_counts_by_label(tmp_path, capsys):
+    for number in range(14):
+        folder = tmp_path / EMOTIONS[number % 7].capitalize()
+        folder.mkdir(exist_ok=True)
+        (folder / f"{number}.png").write_bytes(png(drawn_face(number)))
+    assert emotion("score", tmp_path, "--no-detect", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["scored"] == 14
+    right = sum(report["confusion"][label][label] for label in EMOTIONS)
+    assert report["accuracy"] == pytest.approx(right / 14, abs=1e-6)
+    assert report["interval"]["low"] <= report["accuracy"] <= report["interval"]["high"]
+    assert emotion("score", tmp_path, "--no-detect") == 0
+    assert "accuracy" in capsys.readouterr().out
+
+
+def test_score_leaves_pictures_without_a_face_out_and_says_so(tmp_path, capsys):
+    (tmp_path / "happy").mkdir()
+    (tmp_path / "happy" / "a.png").write_bytes(png(drawn_face(3)))
+    (tmp_path / "happy" / "b.png").write_bytes(png(np.full((60, 60), 90, np.uint8)))
+    (tmp_path / "happy" / "c.png").write_bytes(b"junk")
+    assert emotion("score", tmp_path, "--json") == 2
+    out, err = capsys.readouterr()
+    report = json.loads(out)
+    assert (report["scored"], report["without_face"], report["unusable"]) == (1, 1, 1)
+    assert err.endswith("c.png: not an image\n")
+
+
+@pytest.mark.parametrize(("folder", "message"), [("joy", "joy is no label"), (None, "no picture")])
+def test_score_explains_wrong_folders(tmp_path, capsys, folder, message):
+    if folder:
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.png").write_bytes(png(drawn_face(3)))
+    assert emotion("score", tmp_path) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_wilson_interval_by_hand():
+    low, high = wilson_interval(8, 10)
+    assert (low, high) == pytest.approx((0.4902, 0.9433), abs=1e-4)
+    assert wilson_interval(0, 10)[0] == 0 and wilson_interval(10, 10)[1] == 1
+
+
+def test_prediction_imports_nothing_of_the_pipeline(pictures):
+    code = (
+        "import sys; from emotion.cli import main; status = main(sys.argv[1:]); "
+        "heavy = {'tensorflow', 'keras', 'pydantic', 'pandas', 'sklearn', 'scipy', 'stages'} & set(sys.modules); "
+        "sys.exit(f'imported {heavy}' if heavy else status)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "predict", str(pictures / "b.png")], capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_closed_pipe_is_no_error(pictures):
+    command = f'"{sys.executable}" -m emotion.cli predict "{pictures}" --json | head -c 1'
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("[", "")

@@ -1,0 +1,105 @@
+import json
+import subprocess
+from argparse import ArgumentParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emotion.commands.compare import add_arguments, compare, load_predictions, run
+from emotion.errors import UserError
+from emotion.evaluation.predictions import Predictions, rounded
+
+NAMES = ["happy", "sad"]
+
+
+def predictions(right: list[bool], *, labels: list[str] | None = None, first: int = 0) -> Predictions:
+    """Predictions of 80 % confidence, right where asked for; labels alternate."""
+    labels = labels or [NAMES[n % 2] for n in range(len(right))]
+    said = [NAMES.index(label) ^ (not hit) for label, hit in zip(labels, right, strict=True)]
+    probabilities = rounded(np.where(np.eye(2)[said] > 0, 0.8, 0.2))
+    paths = [f"test/{label}/{first + n}.png" for n, label in enumerate(labels)]
+    blank = [""] * len(right)
+    return Predictions(paths, labels, blank, blank, NAMES, probabilities)
+
+
+def test_mcnemar_by_hand() -> None:
+    # Of 20 faces 10 are right in both, 8 in B alone, 2 in A alone: p = 2 P(X <= 2), X ~ Binomial(10, 1/2).
+    found = compare(predictions([True] * 12 + [False] * 8), predictions([True] * 10 + [False] * 2 + [True] * 8))
+    assert (found.faces, found.a_alone, found.b_alone) == (20, 2, 8)
+    assert found.p_value == pytest.approx(2 * (1 + 10 + 45) / 2**10)
+    assert (found.accuracy.a, found.accuracy.b) == (0.6, 0.9)
+    assert found.accuracy.interval is not None
+    assert found.accuracy.difference == pytest.approx(0.3)
+    assert found.accuracy.interval.low < 0.3 < found.accuracy.interval.high
+    assert "not larger than chance" in found.verdict
+
+
+def test_interval_of_the_difference_is_paired() -> None:
+    # B repairs exactly 30 of 300: unpaired, the interval would be more than twice as wide.
+    a = predictions([True] * 150 + [False] * 150)
+    found = compare(a, predictions([True] * 180 + [False] * 120))
+    assert found.accuracy.interval is not None
+    width = found.accuracy.interval.high - found.accuracy.interval.low
+    assert width == pytest.approx(2 * 1.96 * np.sqrt(0.1 * 0.9 / 300), rel=0.1)
+    assert found.verdict.startswith("B is better")
+    assert compare(predictions([True] * 180 + [False] * 120), a).verdict.startswith("A is better")
+
+
+def test_the_same_predictions_do_not_differ() -> None:
+    a = predictions([True, False, True])
+    found = compare(a, a)
+    assert found.p_value == 1 and found.accuracy.interval == (0, 0)
+
+
+def test_faces_are_matched_by_path_and_labels_by_name() -> None:
+    a, b = predictions([True] * 6), predictions([True] * 6, first=2)
+    swapped = Predictions(b.paths, b.labels, b.subsets, b.copies, NAMES[::-1], b.probabilities[:, ::-1])
+    found = compare(a, swapped)
+    assert (found.faces, found.only_a, found.only_b, found.accuracy.b) == (4, 2, 2, 1.0)
+    assert "not compared: 2 only in A, 2 only in B" in found.to_table()
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (predictions([True] * 3, first=50), "share no face"),
+        (Predictions(["test/happy/0.png"], ["x"], [""], [""], ["x", "y"], np.full((1, 2), 0.5)), "different labels"),
+        (Predictions(["test/happy/0.png"], ["sad"], [""], [""], NAMES, np.full((1, 2), 0.5)), "different true labels"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(other: Predictions, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        compare(predictions([True] * 3), other)
+
+
+def test_table_and_json_say_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, table in (("a", predictions([True, False] * 20)), ("b", predictions([True] * 40))):
+        (tmp_path / f"{name}.csv").write_text(table.to_csv())
+    parser = ArgumentParser()
+    add_arguments(parser)
+    run(parser.parse_args([str(tmp_path / "a.csv"), str(tmp_path / "b.csv")]))
+    table = capsys.readouterr().out
+    run(parser.parse_args([str(tmp_path / "a.csv"), str(tmp_path / "b.csv"), "--json"]))
+    content = json.loads(capsys.readouterr().out)
+    assert content["verdict"] in table and "+0.5000" in table
+    assert content["accuracy"]["difference"] == 0.5 and content["log_loss"]["interval"] is None
+    assert content["accuracy"]["interval"]["low"] < 0.5 < content["accuracy"]["interval"]["high"]
+
+
+def test_revisions_are_read_through_dvc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def sh(command: str) -> None:
+        subprocess.run(command, shell=True, check=True, capture_output=True)
+
+    sh("git init -q . && git config user.email t@example.org && git config user.name t && dvc init -q")
+    (tmp_path / "data").mkdir()
+    tables = {"v1": predictions([True, False]), "v2": predictions([True, True])}
+    for tag, table in tables.items():
+        (tmp_path / "data/predictions.csv").write_text(table.to_csv())
+        sh(f"dvc add -q data/predictions.csv && git add . && git commit -qm {tag} && git tag {tag}")
+    for tag, table in tables.items():
+        assert load_predictions(tag).to_csv() == table.to_csv()
+    with pytest.raises(UserError, match="'nowhere' is neither a CSV file nor a Git revision"):
+        load_predictions("nowhere")

@@ -1,0 +1,159 @@
+"""The search: proposals, pruning from outside, budget, resuming; experiments are stood in for."""
+
+import signal
+from pathlib import Path
+from typing import Any, ClassVar
+
+import optuna
+import pytest
+
+from emotion import cli
+from emotion.commands import search
+from emotion.commands.search import Budget
+from emotion.errors import UserError
+
+SPACE = {
+    "train.learning_rate": {"low": 0.001, "high": 1.0, "log": True},
+    "train.optimizer": {"choices": ["sgd", "adam"]},
+}
+
+
+class Pretended:
+    """An experiment of five epochs that is the better the nearer the learning rate is to 0.1; above 0.5 it fails."""
+
+    begun: ClassVar[list[dict[str, Any]]] = []
+
+    def __init__(self, number: int, values: dict[str, Any]) -> None:
+        self.rate, self.epochs, self.stopped = values["train.learning_rate"], 0, False
+        Pretended.begun.append({"number": number, **values, "experiment": self})
+
+    def running(self) -> bool:
+        self.epochs += 1
+        return self.epochs <= 5 and not self.stopped
+
+    def accuracies(self) -> list[float]:
+        return [self._accuracy() * epoch / 5 for epoch in range(1, self.epochs + 1)]
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def score(self) -> float | None:
+        return None if self.rate > 0.5 else self._accuracy()
+
+    def _accuracy(self) -> float:
+        return 1 - abs(self.rate - 0.1)
+
+
+@pytest.fixture(autouse=True)
+def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "_POLL_S", 0.0)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    Pretended.begun = []
+
+
+def test_the_search_spends_its_budget_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    search.search(search.open_study("s", seed=0, folder=tmp_path), SPACE, Budget(6, None), Pretended)
+    first = len(Pretended.begun)
+    again = search.open_study("s", seed=0, folder=tmp_path)
+    search.search(again, SPACE, Budget(6, None), Pretended)
+    assert len(Pretended.begun) == first >= 6
+    search.search(again, SPACE, Budget(9, None), Pretended)
+    assert sum(trial.state.name in ("COMPLETE", "PRUNED") for trial in again.trials) == 9
+    assert abs(again.best_params["train.learning_rate"] - 0.1) < 0.1
+
+
+def test_hopeless_trials_are_stopped_and_failed_ones_are_not_counted(tmp_path: Path) -> None:
+    study = search.open_study("s", seed=1, folder=tmp_path)
+    search.search(study, SPACE, Budget(25, None), Pretended)
+    by_state = {name: [t for t in study.trials if t.state.name == name] for name in ("PRUNED", "FAIL", "COMPLETE")}
+    assert by_state["PRUNED"]
+    assert all(Pretended.begun[trial.number]["experiment"].stopped for trial in by_state["PRUNED"])
+    assert len(by_state["PRUNED"]) + len(by_state["COMPLETE"]) == 25
+    assert all(trial.params["train.learning_rate"] > 0.5 for trial in by_state["FAIL"])
+
+
+def test_a_search_whose_trials_all_fail_ends(tmp_path: Path) -> None:
+    class Failing(Pretended):
+        def score(self) -> float | None:
+            return None
+
+    with pytest.raises(UserError, match="3 trials in a row failed"):
+        search.search(search.open_study("s", seed=0, folder=tmp_path), SPACE, Budget(5, None), Failing)
+    assert len(Pretended.begun) == 3
+
+
+def test_a_search_that_goes_on_proposes_what_it_has_not_tried(tmp_path: Path) -> None:
+    for trials in (3, 6):
+        search.search(search.open_study("s", seed=0, folder=tmp_path), SPACE, Budget(trials, None), Pretended)
+    rates = [begun["train.learning_rate"] for begun in Pretended.begun]
+    assert len(set(rates)) == len(rates) >= 6
+
+
+def test_an_interrupted_trial_is_stopped_and_closed(tmp_path: Path) -> None:
+    class Interrupted(Pretended):
+        def accuracies(self) -> list[float]:
+            raise KeyboardInterrupt
+
+    study = search.open_study("s", seed=0, folder=tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        search.search(study, SPACE, Budget(1, None), Interrupted)
+    assert Pretended.begun[0]["experiment"].stopped
+    assert [trial.state.name for trial in study.trials] == ["FAIL"]
+
+
+def test_a_trial_that_a_killed_search_left_open_is_closed(tmp_path: Path) -> None:
+    study = search.open_study("s", seed=0, folder=tmp_path)
+    study.ask()
+    search.search(study, SPACE, Budget(1, None), Pretended)
+    assert study.trials[0].state.name == "FAIL"
+
+
+def test_the_search_is_drawn(tmp_path: Path) -> None:
+    study = search.open_study("s", seed=0, folder=tmp_path)
+    search.search(study, SPACE, Budget(5, None), Pretended)
+    search.draw(study, tmp_path / "search.png")
+    assert (tmp_path / "search.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("train.epochs: 3", "train.epochs: {low: 1}", "train.epochs: {choices: [1], low: 0}", "", "a: {low: 1"),
+        "a: {low: 0.0, high: 1.0, step: 0}",
+        *("a: {low: 2, high: 1}", "a: {low: x, high: y}", "a: {low: 0.1, high: 1.0, log: true, step: 0.1}"),
+    ],
+)
+def test_a_space_that_says_nothing_usable_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "space.yaml").write_text(text)
+    with pytest.raises(UserError, match="space.yaml"):
+        search.read_space(tmp_path / "space.yaml")
+
+
+def test_bounds_are_whole_numbers_only_with_a_whole_step(tmp_path: Path) -> None:
+    (tmp_path / "space.yaml").write_text("a: {low: 0, high: 1, step: 0.25}\nb: {low: 0, high: 8, step: 4}")
+    study = search.open_study("s", seed=0, folder=tmp_path)
+    drawn = {key: search._distribution(choice) for key, choice in search.read_space(tmp_path / "space.yaml").items()}
+    asked = [study.ask(drawn).params for _ in range(20)]
+    assert {one["a"] for one in asked} <= {0.0, 0.25, 0.5, 0.75, 1.0} and len({one["a"] for one in asked}) > 2
+    assert {one["b"] for one in asked} <= {0, 4, 8}
+
+
+def test_a_study_is_not_mixed_with_another_space(tmp_path: Path) -> None:
+    search.search(search.open_study("s", seed=0, folder=tmp_path), SPACE, Budget(2, None), Pretended)
+    wider = {**SPACE, "train.optimizer": {"choices": ["sgd", "adam", "adamw"]}}
+    again = search.open_study("s", seed=0, folder=tmp_path)
+    with pytest.raises(UserError, match=r"train\.optimizer: this study searched otherwise .* another --name"):
+        search.search(again, wider, Budget(4, None), Pretended)
+    assert all(trial.state.is_finished() for trial in again.trials)
+
+
+@pytest.mark.parametrize("limit", [["--trials", "0"], ["--minutes", "0"], ["--minutes", "-1"]])
+def test_a_search_for_no_time_at_all_is_refused(limit: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["search", "space.yaml", *limit]) == 2
+    assert "must be more than 0" in capsys.readouterr().err
+
+
+def test_a_terminated_search_is_interrupted() -> None:
+    with pytest.raises(KeyboardInterrupt), search._ended_as_by_ctrl_c():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is not signal.default_int_handler

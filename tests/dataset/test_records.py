@@ -1,0 +1,110 @@
+"""TFRecords: what is written comes back, in its order, whole or not at all."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emotion.dataset import records
+from emotion.dataset.records import RecordsAbout, load_records, read_about, write_records
+from emotion.errors import UserError
+from tests.support.pictures import noise
+
+Pairs = list[tuple[np.ndarray, int]]
+
+
+def faces(count: int, size_px: int = 8, channels: int = 1) -> Pairs:
+    return [(noise(seed, size_px, size_px, channels), seed % 7) for seed in range(count)]
+
+
+def write(pairs: Pairs, folder: Path, size_px: int = 8, channels: int = 1) -> RecordsAbout:
+    return write_records(iter(pairs), folder, labels=["a", "b"], size_px=size_px, channels=channels)
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
+
+
+@given(count=st.integers(0, 20), size_px=st.integers(1, 9), channels=st.sampled_from((1, 3)))
+@settings(max_examples=12, deadline=None)
+def test_faces_come_back_as_they_were_over_any_shards(
+    tmp_path_factory: pytest.TempPathFactory, count: int, size_px: int, channels: int
+) -> None:
+    folder = tmp_path_factory.mktemp("any") / "train"
+    pairs = faces(count, size_px, channels)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(records, "IMAGES_PER_SHARD", 4)
+        about = write(pairs, folder, size_px, channels)
+    assert about == RecordsAbout(count, size_px, channels, ["a", "b"]) == read_about(folder)
+    assert len(list(folder.glob("*.tfrecord"))) == -(-count // 4)
+    loaded = load_records(folder)
+    assert loaded.about == about
+    assert loaded.images.shape == (count, size_px, size_px, channels)
+    assert loaded.images.dtype == np.uint8
+    assert loaded.label_indexes.tolist() == [label for _, label in pairs]
+    assert all(np.array_equal(image, original) for image, (original, _) in zip(loaded.images, pairs, strict=True))
+
+
+def test_more_faces_than_a_batch_are_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "_BATCH", 3)
+    write(faces(10), tmp_path / "train")
+    assert load_records(tmp_path / "train").label_indexes.tolist() == [0, 1, 2, 3, 4, 5, 6, 0, 1, 2]
+
+
+def test_records_have_the_same_bytes_each_time(tmp_path: Path) -> None:
+    write(faces(5), tmp_path / "one")
+    write(faces(5), tmp_path / "two")
+    assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "two")
+
+
+def test_what_was_there_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "IMAGES_PER_SHARD", 2)
+    write(faces(9), tmp_path / "train")
+    write(faces(3), tmp_path / "train")
+    assert sorted(bytes_of(tmp_path / "train")) == ["00000.tfrecord", "00001.tfrecord", "about.json"]
+    assert len(load_records(tmp_path / "train").images) == 3
+
+
+def test_records_that_cannot_be_finished_leave_the_old_ones(tmp_path: Path) -> None:
+    def broken() -> object:
+        yield from faces(2)
+        raise UserError("no more")
+
+    write(faces(5), tmp_path / "train")
+    before = bytes_of(tmp_path / "train")
+    with pytest.raises(UserError, match="no more"):
+        write_records(broken(), tmp_path / "train", labels=[], size_px=8, channels=1)
+    assert bytes_of(tmp_path / "train") == before
+    write(faces(1), tmp_path / "train")  # and what was begun is no hindrance
+    assert [path.name for path in tmp_path.iterdir()] == ["train"]
+
+
+def test_a_missing_or_incomplete_folder_says_what_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"holds no records .*run the preprocess stage"):
+        read_about(tmp_path)
+    monkeypatch.setattr(records, "IMAGES_PER_SHARD", 2)
+    write(faces(5), tmp_path / "train")
+    (tmp_path / "train" / "00002.tfrecord").unlink()
+    with pytest.raises(UserError, match=r"holds 4 faces, its about\.json says 5; run preprocess again"):
+        load_records(tmp_path / "train")
+
+
+def test_more_faces_than_announced_are_refused(tmp_path: Path) -> None:
+    write(faces(5), tmp_path / "train")
+    about = json.loads((tmp_path / "train" / "about.json").read_text())
+    (tmp_path / "train" / "about.json").write_text(json.dumps(about | {"images": 3}))
+    with pytest.raises(UserError, match=r"holds at least 5 faces, its about\.json says 3"):
+        load_records(tmp_path / "train")
+
+
+def test_a_damaged_shard_says_what_to_run(tmp_path: Path) -> None:
+    write(faces(5), tmp_path / "train")
+    shard = tmp_path / "train" / "00000.tfrecord"
+    whole = shard.read_bytes()
+    for damaged in (whole[:-9], whole[:60] + bytes([whole[60] ^ 1]) + whole[61:]):
+        shard.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"train is damaged .*run preprocess again"):
+            load_records(tmp_path / "train")

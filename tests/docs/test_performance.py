@@ -1,0 +1,172 @@
+"""The benchmarks' arithmetic, and the page that is made from their numbers."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pytest import approx
+
+from benchmarks import curve, growth, networks, processes, profile_training
+from benchmarks.curve import Point
+from benchmarks.tutorial import unpack
+from benchmarks.tutorial_way import make_network
+from emotion.dataset.archive import list_faces, read_faces
+from emotion.runtime import processor
+from tests.support import evaluated
+from tools.docs.performance import fewer, performance_text, reached, times, whole
+
+SLOW = [Point(10, 0.50), Point(20, 0.60), Point(30, 0.58)]
+FAST = [Point(1, 0.40), Point(2, 0.61), Point(3, 0.68)]
+
+
+def test_the_page_is_what_the_committed_numbers_make() -> None:
+    page = (evaluated.ROOT / "docs/performance.md").read_text()
+    assert page == performance_text(evaluated.ROOT / "benchmarks/results"), "run `python -m tools.docs.performance`"
+
+
+def test_the_networks_table_is_what_the_committed_numbers_make() -> None:
+    results = json.loads((evaluated.ROOT / "benchmarks/results/networks.json").read_text())
+    assert set(results["drawn"]) == set(results["fer2013"]) == set(networks.NETWORKS)
+    assert networks.table(results) in (evaluated.ROOT / "docs/networks.md").read_text()
+
+
+def test_a_network_without_a_result_has_dashes() -> None:
+    rows = networks.table({"drawn": {}, "fer2013": {"vgg": {"val_accuracy": 0.5}}}).splitlines()
+    assert rows[1] == "| `vgg` | – | 50.0\N{NO-BREAK SPACE}% |"
+
+
+def write_training(folder: Path, timings: str) -> tuple[Path, Path]:
+    history = folder / "0.csv"
+    history.write_text("epoch,accuracy,val_accuracy\n1,0.1,0.5\n2,0.2,0.66\n3,0.3,0.67\n")
+    (folder / "timings.csv").write_text(timings)
+    return history, folder / "timings.csv"
+
+
+def test_a_curve_takes_the_seconds_of_the_last_training_alone(tmp_path: Path) -> None:
+    found = curve.read_curve(*write_training(tmp_path, "old,1,900\nnew,1,999\nnew,1,60\nnew,2,30\nnew,3,30\n"))
+    assert found == [Point(1.0, 0.5), Point(1.5, 0.66), Point(2.0, 0.67)]
+    assert curve.minutes_to(0.67, found) == 2.0
+
+
+def test_a_curve_without_all_its_seconds_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no seconds of epochs \[1, 3\]"):
+        curve.read_curve(*write_training(tmp_path, "old,1,60\nnew,2,30\n"))
+
+
+def test_a_curve_reads_as_it_was_written(tmp_path: Path) -> None:
+    curve.write_points(SLOW, tmp_path / "curve.csv")
+    assert curve.read_points(tmp_path / "curve.csv") == SLOW
+
+
+def test_minutes_of_a_target_never_reached_are_unknown() -> None:
+    assert curve.minutes_to(0.67, SLOW) is None
+    assert curve.summary(0.67, SLOW) == {
+        "minutes_to_target": None,
+        "best_val_accuracy": 0.60,
+        "epochs": 3,
+        "minutes": 30,
+    }
+
+
+def test_against_one_that_never_got_there_the_ratio_is_a_lower_bound() -> None:
+    found = curve.compare(0.67, SLOW, FAST)
+    assert (found["to_target"], found["to_target_is_a_lower_bound"]) == (10.0, True)
+    assert (found["to_the_same"], found["project_minutes_to_the_same"]) == (10.0, 2)  # 20 minutes to 0.60, against 2
+
+
+def test_where_both_got_there_the_ratio_is_exact() -> None:
+    found = curve.compare(0.55, SLOW, FAST)
+    assert (found["to_target"], found["to_target_is_a_lower_bound"]) == (10.0, False)
+
+
+def test_where_the_project_did_not_get_there_is_no_ratio() -> None:
+    found = curve.compare(0.61, FAST, SLOW)
+    assert found["to_target"] is None and found["to_the_same"] is None
+    assert fewer(found) == "–"
+
+
+def test_a_lower_bound_below_one_is_not_told() -> None:
+    found = curve.compare(0.67, [Point(1, 0.40), Point(2, 0.50)], FAST)
+    assert (found["to_target_is_a_lower_bound"], found["to_target"] < 1, fewer(found)) == (True, True, "–")
+
+
+def test_the_parts_of_a_step_add_up_to_it() -> None:
+    works = (
+        "convolutions",
+        "without_batch_norm_and_dropout",
+        "without_batch_norm",
+        "gradients",
+        "constant_batch",
+        "whole",
+    )
+    parts = profile_training.parts_ms(dict(zip(works, (60.0, 70.0, 71.0, 80.0, 95.0, 96.0), strict=True)))
+    assert parts["convolutions and dense layers"] == 60.0 and parts["batch normalisation"] == 9.0
+    assert sum(parts.values()) == approx(96.0)
+
+
+def test_the_share_of_the_peak_counts_six_flop_a_multiply_add() -> None:
+    step_ms = dict.fromkeys(profile_training.PARTS.values(), 100.0)
+    figures = profile_training.precision_figures(
+        {**step_ms, "matmul_gflops": 800.0}, multiply_adds=100_000_000, batch_size=50, float32_peak=400.0
+    )
+    assert figures["images_per_second"] == 500.0 and figures["gflops"] == 300.0
+    assert (figures["share_of_float32_peak"], figures["share_of_own_peak"]) == (0.75, 0.375)
+
+
+def test_growth_tells_times_and_bytes_a_face() -> None:
+    def figures(images: int, seconds: float, peak: int) -> growth.Figures:
+        stage = {"seconds": seconds, "peak_memory_mb": 100}
+        training = {"images": images, "pixels_mb": images / 1024, "peak_memory_mb": peak}
+        return {"images": images, "split": stage, "preprocess": stage, "training": training}
+
+    found = growth.growth(figures(1024, 2.0, 500), figures(10240, 19.0, 518))
+    assert found["split"] == {"seconds": 9.5, "peak_memory_mb": 1.0}
+    assert found["training"] == {"bytes_a_face": 2048, "pixel_bytes_a_face": 1024}
+
+
+def test_a_process_is_measured_alone() -> None:
+    program = """import sys; from benchmarks.processes import *
+for code in ("print(len(bytearray(300 * 2**20)))", "pass"):
+    print(run([sys.executable, "-c", code], ROOT).cost.peak_memory_mb)"""
+    large, small = map(int, processes.run([sys.executable, "-c", program], evaluated.ROOT).output.split())
+    assert small < 100 and 300 < large < 400
+
+
+def test_the_machine_is_named_as_everywhere() -> None:
+    assert processes.machine()["processor"] == processor.name()
+
+
+def test_a_process_that_fails_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        processes.run([sys.executable, "-c", "exit(3)"], tmp_path)
+
+
+def test_the_tutorials_see_the_faces_of_an_index_as_files(tiny_archive: Path, tmp_path: Path) -> None:
+    index = tmp_path / "val.csv"
+    paths = [face.path for face in list_faces(tiny_archive)][::7]
+    index.write_text("path,label\n" + "".join(f"{path},{path.split('/')[1]}\n" for path in paths))
+    assert unpack(tiny_archive, index, tmp_path / "val") == len(paths)
+    for path, content in zip(paths, read_faces(tiny_archive, paths), strict=True):
+        assert (tmp_path / "val" / path.partition("/")[2]).read_bytes() == content
+
+
+def test_the_tutorials_network_is_theirs() -> None:
+    from emotion.commands.networks import multiply_adds
+
+    convolutions = 9 * (46**2 * 32 + 44**2 * 32 * 64 + 20**2 * 64 * 128 + 8**2 * 128 * 128)
+    assert multiply_adds(make_network(7)) == convolutions + 4**2 * 128 * 1024 + 1024 * 7
+
+
+def test_medians_are_taken_figure_by_figure() -> None:
+    rounds = [{"a": 1.0, "b": 9.0}, {"a": 2.0, "b": 8.0}, {"a": 30.0, "b": 7.12345}]
+    assert processes.medians(rounds) == {"a": 2.0, "b": 8.0}
+    assert processes.medians(rounds[2:]) == {"a": 30.0, "b": 7.123}
+
+
+def test_numbers_read_as_people_write_them() -> None:
+    assert [whole(value) for value in (0.5, 9.87, 55308.3)] == ["0.5", "9.87", "55,308"]
+    assert times(None) == "–" and times(12.0) == "12×"
+    assert reached(curve.summary(0.67, SLOW)).endswith("at best in 30.0")
+    assert reached(curve.summary(0.67, FAST)) == "3.0"

@@ -1,0 +1,115 @@
+"""The download stage: any source into the canonical archive, counted."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emotion.dataset.archive import Dataset, DatasetError, list_faces
+from emotion.errors import UserError
+from stages._entry.stage import Choice, resolve, validate
+from stages.download import READS, DataParams, download
+from tests.support.pictures import numbered, write_zip
+
+
+def run(
+    folder: Path, labels: dict[str, str | None] | None = None, source: str = "local", **block: Any
+) -> dict[str, Any]:
+    """Run the stage on `folder/local`, and give back its report."""
+    chosen = resolve({"data": {"source": source, source: block}}, READS["source"])
+    params = DataParams(labels=labels or {})
+    download(folder / "local", folder / "cache", folder / "raw" / "faces.zip", folder / "data.json", chosen, params)
+    return json.loads((folder / "data.json").read_text())
+
+
+@pytest.fixture
+def folder(tmp_path: Path, tiny_files: dict[str, bytes]) -> Path:
+    (tmp_path / "local").mkdir()
+    write_zip(tmp_path / "local" / "set.zip", tiny_files)
+    return tmp_path
+
+
+def test_report_counts_images_per_split_and_label(folder: Path, tiny_files: dict[str, bytes]) -> None:
+    report = run(folder)
+    assert report["images"] == {
+        "test": {"total": 12, "angry": 4, "happy": 4, "sad": 4},
+        "train": {"total": 30, "angry": 10, "happy": 10, "sad": 10},
+    }
+    assert report["image_bytes"] == sum(map(len, tiny_files.values()))
+    assert len(report["digest"]) == 64
+    assert "origin" not in report
+
+
+def test_labels_are_renamed_merged_and_dropped(folder: Path) -> None:
+    report = run(folder, {"angry": "bad", "sad": "bad", "happy": "good"})
+    assert report["images"]["train"] == {"total": 30, "bad": 20, "good": 10}
+    report = run(folder, {"happy": None})
+    assert report["images"]["test"] == {"total": 8, "angry": 4, "sad": 4}
+    assert {face.label for face in list_faces(folder / "raw" / "faces.zip")} == {"angry", "sad"}
+
+
+def test_two_runs_give_the_same_bytes(folder: Path) -> None:
+    run(folder)
+    before = [(folder / name).read_bytes() for name in ("raw/faces.zip", "data.json")]
+    run(folder)
+    assert before == [(folder / name).read_bytes() for name in ("raw/faces.zip", "data.json")]
+
+
+def test_a_source_may_say_where_its_images_come_from(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = Dataset(numbered("train/a", "train/b"), bytes, {"version": 3})
+    monkeypatch.setattr("emotion.sources.local.source.Source.dataset", lambda *_: dataset)
+    assert run(folder)["origin"] == {"version": 3}
+
+
+def test_drawn_faces_need_no_input(tmp_path: Path) -> None:
+    block = {"seed": 0, "train_images": 14, "test_images": 7, "min_intensity": 0.5, "noise": 0.02}
+    report = run(tmp_path, source="synthetic", **block)
+    assert report["images"]["test"]["total"] == 7
+
+
+def test_one_label_alone_is_refused(folder: Path) -> None:
+    with pytest.raises(DatasetError, match="every image is labelled 'bad'; expected at least two labels"):
+        run(folder, dict.fromkeys(("angry", "happy", "sad"), "bad"))
+
+
+def test_a_label_called_as_the_sum_is_refused(folder: Path) -> None:
+    with pytest.raises(DatasetError, match="a label is called 'total'.*data.labels"):
+        run(folder, {"sad": "total"})
+
+
+def test_a_broken_data_set_leaves_neither_archive_nor_report(folder: Path) -> None:
+    (folder / "local" / "second.zip").write_bytes(b"")
+    with pytest.raises(DatasetError, match=r"found second.zip, set.zip"):
+        run(folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["local", "tiny.zip"] or not (folder / "raw").exists()
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({1: "happy"}, r"data\.labels\.1: 1: .*string; quote it: '1'"),
+        ({"1": 2}, r"data\.labels\.1: 2: .*string; quote it: '2'"),
+        ({"a": ""}, r"data\.labels\.a: '': String should match"),
+        ({"a": "b/c"}, r"data\.labels\.a: 'b/c': String should match"),
+        ({"a": ".."}, r"data\.labels\.a: '\.\.': String should match"),
+    ],
+)
+def test_labels_that_are_none_are_refused(labels: dict[Any, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        validate(DataParams, {"labels": labels}, "data")
+
+
+def test_every_source_can_be_chosen() -> None:
+    source = READS["source"]
+    assert isinstance(source, Choice)
+    assert {"local", "synthetic"} <= set(source.names())
+    with pytest.raises(UserError, match=r"data\.source: 'lokal' is not one of .*; did you mean 'local'\?"):
+        resolve({"data": {"source": "lokal"}}, source)
+
+
+def test_fer2013_is_counted_by_the_source_local(fer2013_faces: Path) -> None:
+    faces = list_faces(fer2013_faces)
+    assert sum(face.split == "train" for face in faces) == 28_709
+    assert sum(face.split == "test" for face in faces) == 7_178
+    assert sum(face.label == "disgust" for face in faces) == 436 + 111

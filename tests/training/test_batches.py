@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from emotion.dataset.records import Faces, RecordsAbout
+from emotion.training.batches import class_weights, evaluation_batches, steps_per_epoch, training_batches
+
+
+def numbered_faces(count: int) -> Faces:
+    """Faces whose first pixel is their number, with label number % 3."""
+    images = np.zeros((count, 8, 8, 1), np.uint8)
+    images[:, 0, 0, 0] = np.arange(count)
+    return Faces(images, np.arange(count) % 3, RecordsAbout(count, 8, 1, ["a", "b", "c"]))
+
+
+def unchanged(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    return tf.cast(images, tf.float32)
+
+
+def epochs(first: int, last: int, *, count: int = 50, seed: int = 0, augment: object = unchanged) -> list[np.ndarray]:
+    """The numbers of the faces, batch by batch."""
+    batches = training_batches(
+        *(numbered_faces(count),),
+        label_count=3,
+        batch_size=8,
+        first_epoch=first,
+        epochs=last,
+        seed=seed,
+        augment=augment,  # type: ignore[arg-type]
+    )
+    return [images.numpy()[:, 0, 0, 0].astype(int) for images, _ in batches]
+
+
+def test_an_epoch_is_whole_batches_of_distinct_faces() -> None:
+    batches = epochs(0, 1)
+    assert [len(batch) for batch in batches] == [8] * 6
+    assert len(set(np.concatenate(batches))) == 48
+
+
+def test_each_epoch_has_its_own_order_and_any_epoch_can_be_replayed() -> None:
+    three = epochs(0, 3)
+    first, second, third = three[:6], three[6:12], three[12:]
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(epochs(1, 3), [*second, *third])
+    assert not np.array_equal(epochs(0, 1, seed=1), first)
+
+
+def test_the_augmentation_of_a_step_depends_on_its_epoch_alone() -> None:
+    def stamped(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        return tf.zeros_like(images, tf.float32) + tf.cast(seed[1], tf.float32)
+
+    assert [batch[0] for batch in epochs(0, 2, augment=stamped)] == list(range(12))
+    assert [batch[0] for batch in epochs(1, 2, augment=stamped)] == list(range(6, 12))
+
+
+def test_labels_are_one_hot_and_belong_to_their_faces() -> None:
+    batches = training_batches(
+        numbered_faces(30), label_count=3, batch_size=10, first_epoch=0, epochs=1, seed=0, augment=unchanged
+    )
+    for images, labels in batches:
+        np.testing.assert_array_equal(labels.numpy().argmax(axis=1), images.numpy()[:, 0, 0, 0] % 3)
+        np.testing.assert_array_equal(labels.numpy().sum(axis=1), 1)
+
+
+def test_evaluation_batches_are_every_face_once_in_order() -> None:
+    batches = list(evaluation_batches(numbered_faces(10), label_count=3, batch_size=4))
+    assert [len(images) for images, _ in batches] == [4, 4, 2]
+    numbers = np.concatenate([images.numpy()[:, 0, 0, 0] for images, _ in batches])
+    np.testing.assert_array_equal(numbers, np.arange(10))
+
+
+@pytest.mark.parametrize(("images", "batch_size", "steps"), [(100, 32, 3), (32, 32, 1), (5, 32, 1)])
+def test_steps_per_epoch_counts_whole_batches(images: int, batch_size: int, steps: int) -> None:
+    assert steps_per_epoch(images, batch_size) == steps
+
+
+def test_class_weights_are_inverse_to_frequency_and_one_on_average() -> None:
+    labels = np.array([0] * 6 + [1] * 2)
+    weights = class_weights(labels, 2)
+    assert weights == {0: pytest.approx(8 / 12), 1: pytest.approx(2.0)}
+    assert np.mean([weights[label] for label in labels]) == pytest.approx(1.0)

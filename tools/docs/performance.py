@@ -1,0 +1,64 @@
+"""Write docs/performance.md from the numbers that the benchmarks left in benchmarks/results.
+
+python -m tools.docs.performance
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from emotion.report.page import percent, render_text
+
+_TEMPLATE = Path(__file__).parent / "templates/performance.md.j2"
+_ROOT = Path(__file__).parents[2]
+_RESULTS = _ROOT / "benchmarks/results"
+
+
+def performance_text(results: Path) -> str:
+    """The page that these results make; without those of tutorial, pinning, seeds or large_dataset, it lacks what they tell."""
+    found = {
+        name: results / f"{name}.json"
+        for name in ("tutorial", "profile", "pinning", "seeds", "growth", "large_dataset", "pipeline")
+    }
+    context = {name: json.loads(path.read_text()) if path.exists() else None for name, path in found.items()}
+    helpers = {"whole": whole, "reached": reached, "fewer": fewer, "times": times}
+    return render_text(_TEMPLATE, {**context, **helpers})
+
+
+def whole(value: float) -> str:
+    """A number without decimals, with separators; small ones keep three digits."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def times(ratio: float | None) -> str:
+    """How many times, or a dash where there is nothing to compare."""
+    return "–" if ratio is None else f"{whole(ratio)}×"
+
+
+def reached(summary: dict[str, Any]) -> str:
+    """When a training reached the target, or how far it got."""
+    if summary["minutes_to_target"] is not None:
+        return f"{summary['minutes_to_target']:.1f}"
+    return f"never: {percent(summary['best_val_accuracy'])} at best in {summary['minutes']:.1f}"
+
+
+def fewer(comparison: dict[str, Any]) -> str:
+    """How many times fewer minutes to the target; a dash where the tutorials stopped too early to tell."""
+    if comparison["to_target_is_a_lower_bound"] and (comparison["to_target"] or 0) < 1:
+        return "–"
+    bound = "at least " if comparison["to_target_is_a_lower_bound"] and comparison["to_target"] is not None else ""
+    return bound + times(comparison["to_target"])
+
+
+def main() -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser(prog="python -m tools.docs.performance", description=main.__doc__)
+    parser.add_argument("--results", type=Path, default=_RESULTS, help="folder of the benchmarks' JSON")
+    parser.add_argument("--docs", type=Path, default=_ROOT / "docs", help="folder for performance.md")
+    arguments = parser.parse_args()
+    (arguments.docs / "performance.md").write_text(performance_text(arguments.results))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""The published run: `make fer2013` runs it again, `python -m tools.publish record` keeps what was run."""
+
+import argparse
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from emotion.errors import UserError
+from tools.check_params import problems
+from tools.verify import compare, output_digests
+
+PUBLISHED = Path("results/fer2013")
+_RUN = ("params.yaml", "dvc.lock", "metrics")  # what a run changes in Git
+_SCORED = Path("results/scored.csv")
+_JUDGED = ("accuracy", "macro_f1")  # scores that a rerun has within the published intervals, whatever its bits
+
+
+def record(root: Path) -> None:
+    """Keep the run that lies in `root` as the published one, in one piece.
+
+    Kept: parameters, lock, metrics with their plots, predictions, the first member's model, of several each one's
+    predictions (members/<member>.csv), and the commit of the code. The lock has the digest of every member's model.
+    Raises UserError when the code is not that of a commit, or a stage would run again.
+    """
+    strangers = [
+        line[3:]
+        for line in _git(root, "status", "--porcelain", "--untracked-files=all").splitlines()
+        if not _of_run(line[3:])
+    ]
+    if strangers:
+        raise UserError(f"not committed: {', '.join(strangers)}; commit, so that COMMIT can name the code of the run")
+    stale = subprocess.run(["dvc", "status", "--quiet"], cwd=root, check=False).returncode
+    if stale:
+        raise UserError("the run is not complete (see `dvc status`); run `dvc repro` first")
+    members = YAML(typ="safe").load(root / "params.yaml")["model"]["members"]
+    made = root / PUBLISHED.with_name(f"{PUBLISHED.name}.part")
+    shutil.rmtree(made, ignore_errors=True)
+    for name in (*_RUN, "data/predictions.csv", f"models/{members[0]}.keras"):
+        target = made / Path(name).relative_to("data") if name.startswith("data/") else made / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if (root / name).is_dir() else shutil.copyfile)(root / name, target)
+    if len(members) > 1:
+        _keep_predictions(root / "data/variants.csv", members, made / "members")
+    (made / "COMMIT").write_text(_git(root, "rev-parse", "HEAD"))
+    shutil.rmtree(root / PUBLISHED, ignore_errors=True)
+    made.replace(root / PUBLISHED)
+    _note_look_at_test_set(root)
+
+
+def _keep_predictions(variants: Path, members: list[int], folder: Path) -> None:
+    """Write each member's own predictions, averaged over the views, as a CSV: path and one probability per label."""
+    folder.mkdir()
+    header, *rows = variants.read_text().splitlines(keepends=True)
+    for member in members:
+        variant = f"member_{member},"
+        own = [row.removeprefix(variant) for row in rows if row.startswith(variant)]
+        (folder / f"{member}.csv").write_text("".join([header.removeprefix("variant,"), *own]))
+
+
+def _note_look_at_test_set(root: Path) -> None:
+    commit = (root / PUBLISHED / "COMMIT").read_text()[:12]
+    scores = json.loads((root / PUBLISHED / "metrics/evaluate.json").read_text())
+    with (root / _SCORED).open("a", newline="") as file:
+        row = (
+            f"run of {commit}",
+            "published",
+            scores["accuracy"],
+            scores["images"],
+            f"{PUBLISHED}/metrics/evaluate.json",
+        )
+        csv.writer(file, lineterminator="\n").writerow(row)
+
+
+def prepare(root: Path) -> None:
+    """Put the published parameters in place, reading from data/local/ where something lies there, else from Kaggle.
+
+    Raises UserError when params.yaml has changes that would be lost, or the published ones no longer run.
+    """
+    brought = [path for path in (root / "data/local").iterdir() if path.name != ".gitignore"]
+    yaml = YAML()
+    yaml.width = 4096
+    params = yaml.load(root / PUBLISHED / "params.yaml")
+    params["data"]["source"] = "local" if brought else "kaggle"
+    if found := problems(params):
+        raise UserError(
+            f"{PUBLISHED}/params.yaml is of another version of the code: {'; '.join(found)}; "
+            f"check out the commit that {PUBLISHED}/COMMIT names"
+        )
+    temporary = root / "params.yaml.part"
+    with temporary.open("w") as file:
+        yaml.dump(params, file)
+    is_in_place = temporary.read_bytes() == (root / "params.yaml").read_bytes()  # of a run that was interrupted
+    if not is_in_place and _git(root, "status", "--porcelain", "--", "params.yaml"):
+        temporary.unlink()
+        raise UserError(
+            "params.yaml has uncommitted changes, which the published parameters would replace; "
+            "commit them, or drop them with `git checkout params.yaml`"
+        )
+    temporary.replace(root / "params.yaml")
+    print(f"params.yaml is now {PUBLISHED}/params.yaml with data.source: {params['data']['source']}", flush=True)
+
+
+def rerun(root: Path) -> bool:
+    """Run the published parameters, and say whether the run repeats the published one.
+
+    Models and predictions are the published ones to the byte on one type of processor only, as bfloat16 trained them;
+    elsewhere the scores tell.
+    """
+    prepare(root)
+    if status := subprocess.run(["dvc", "repro"], cwd=root, check=False).returncode:
+        raise UserError(f"`dvc repro` ended with {status}, for the reason above; `make fer2013` goes on from there")
+    of_interest = ("models/", "data/predictions.csv")
+    published, made = (
+        {key: md5 for key, md5 in output_digests(lock).items() if key[1].startswith(of_interest)}
+        for lock in (root / PUBLISHED / "dvc.lock", root / "dvc.lock")
+    )
+    rows = compare(published, made)
+    for verdict, _, output in rows:
+        print(f"{verdict:<14} {output}")
+    print("`git checkout params.yaml dvc.lock metrics && dvc checkout` brings the default run back")
+    return judge(root, is_equal=all(verdict == "equal" for verdict, _, _ in rows))
+
+
+def judge(root: Path, *, is_equal: bool) -> bool:
+    """Print where the run's scores lie, and in the last line whether the run repeats the published one.
+
+    Args:
+        root: the project, with the run in metrics/.
+        is_equal: models and predictions are the published ones to the byte.
+    """
+    published, made = (json.loads((root / run / "metrics/evaluate.json").read_text()) for run in (PUBLISHED, ""))
+    for score in _JUDGED:
+        print(_placed(score, made[score], published["intervals"][score]))
+    reason = _difference(published, made)
+    if reason:
+        print(f"this run does not repeat the published one: {reason}")
+    elif is_equal:
+        print("this run repeats the published one, byte for byte")
+    else:
+        print("this run repeats the published one: other bytes, as of another processor, scores within its intervals")
+    return not reason
+
+
+def _placed(score: str, value: float, interval: Mapping[str, float]) -> str:
+    """Say where a score lies: `accuracy 70.2 %: within the published 95 % interval 69.6–71.7`."""
+    place = "within" if _is_within(value, interval) else "outside"
+    low, high = 100 * interval["low"], 100 * interval["high"]
+    return f"{score} {100 * value:.1f} %: {place} the published 95 % interval {low:.1f}–{high:.1f}"
+
+
+def _difference(published: Mapping[str, Any], made: Mapping[str, Any]) -> str:
+    """Why one metrics/evaluate.json does not repeat the other; empty where it does."""
+    if made["images"] != published["images"]:
+        return f"it was scored on {made['images']:,} faces, the published one on {published['images']:,}"
+    outside = [score for score in _JUDGED if not _is_within(made[score], published["intervals"][score])]
+    return f"{' and '.join(outside)} outside the published interval" if outside else ""
+
+
+def _is_within(value: float, interval: Mapping[str, float]) -> bool:
+    return interval["low"] <= value <= interval["high"]
+
+
+def _of_run(path: str) -> bool:
+    return path.startswith((*_RUN, str(PUBLISHED), str(_SCORED)))
+
+
+def _git(root: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True).stdout
+
+
+def main() -> None:
+    """Exit 2 with one line on what the user can mend, 1 when a rerun does not repeat the published run."""
+    parser = argparse.ArgumentParser(prog="python -m tools.publish", description=__doc__)
+    parser.add_argument("what", choices=("record", "rerun"))
+    try:
+        if parser.parse_args().what == "record":
+            record(Path())
+        elif not rerun(Path()):
+            sys.exit(1)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
