@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SOURCES := params.yaml $(wildcard stages/*.py emotion/*.py emotion/*/*.py emotion/*/*/*.py)
 
-.PHONY: help repro test test-all test-emulated lint lock verify fer2013
+.PHONY: help repro test test-all test-emulated docs lint lock verify fer2013
 
 help:  ## show what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -23,6 +23,11 @@ test-all: .venv/dev  ## the slow tests: soaks, long trainings, the browser (at m
 
 test-emulated: .venv/dev  ## all runs on emulated processors (qemu-user; about an hour)
 	python -m pytest -m emulated
+
+docs: .venv/dev  ## make the pages that are made of numbers anew; the cards too with FER2013_RUN=folder where it ran
+	python -m tools.docs.performance
+	python -m tools.docs.experiments
+	$(if $(FER2013_RUN),python -m tools.docs.cards --run $(FER2013_RUN) --docs docs)
 
 lint: .venv/dev  ## ruff, format, types
 	ruff check .

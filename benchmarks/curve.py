@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stages._entry.stage import write_file
+from emotion.files import write_file
 
 
 class Point(NamedTuple):

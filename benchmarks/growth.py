@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.large_dataset import run_both_stages
 from benchmarks.processes import RESULTS, figures_of, machine, significant
-from stages._entry.stage import write_json
+from emotion.files import write_json
 
 TIMES = 10
 FER2013_TRAIN = 28_709

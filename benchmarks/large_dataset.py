@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from benchmarks.processes import RESULTS, Cost, machine, run_stage
-from stages._entry.stage import write_json
+from emotion.files import write_json
 
 TIMES, FER2013 = 20, 35_887
 _LABELS = ("angry", "happy", "sad")

@@ -21,7 +21,7 @@ from benchmarks.processes import RESULTS, ROOT, machine, read_params, run_module
 from emotion.runtime.pins import pin
 from emotion.training.bfloat16 import slowdown
 from emotion.training.recipe import Recipe
-from stages._entry.stage import write_json
+from emotion.files import write_json
 
 if TYPE_CHECKING:  # both import TensorFlow, which pin() must come before
     import tensorflow as tf

@@ -14,7 +14,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from benchmarks.processes import PARAMS, RESULTS, ROOT, Cost, figures_of, read_params, run, run_stage
-from stages._entry.stage import write_json
+from emotion.files import write_json
 
 
 def run_data_stages(zip_file: Path, folder: Path, params: Path = PARAMS) -> dict[str, Cost]:

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from benchmarks.pipeline import run_data_stages
 from benchmarks.processes import PARAMS, RESULTS, figures_of, machine, read_params, run_train, significant
-from stages._entry.stage import write_json
+from emotion.files import write_json
 
 # Each is what the work of its name in benchmarks/step_parts.py takes beyond the one before it; they add up to a step.
 PARTS = {

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.pipeline import run_data_stages_of
 from benchmarks.processes import PARAMS, RESULTS, machine, read_params, run_train
-from stages._entry.stage import write_json
+from emotion.files import write_json
 
 SEEDS = range(5)
 EARLY_EPOCHS = 3

@@ -20,7 +20,7 @@ from benchmarks.curve import Point, compare, read_curve, read_points, summary
 from benchmarks.pipeline import run_data_stages
 from benchmarks.processes import PARAMS, RESULTS, figures_of, machine, medians, read_params, run_module, run_train
 from emotion.dataset.archive import read_faces
-from stages._entry.stage import write_json
+from emotion.files import write_json
 
 CURVE = RESULTS / "tutorial_curve.csv"
 TARGET = 0.67

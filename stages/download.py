@@ -9,8 +9,9 @@ from pydantic import Field
 
 from emotion.dataset.archive import Dataset, DatasetError, write_archive
 from emotion.dataset.layouts import relabel
+from emotion.files import write_json
 from emotion.params import Params
-from stages._entry.stage import Block, Choice, Reads, Values, run_stage, write_json
+from stages._entry.stage import Block, Choice, Reads, Values, run_stage
 
 # A label names a folder of the archive.
 Label = Annotated[str, Field(pattern=r"^[^/]*[^/.][^/]*$")]

@@ -12,10 +12,12 @@ from pydantic import Field
 
 from emotion.dataset.archive import read_faces
 from emotion.dataset.images import ImageError, decode_face, map_images
+from emotion.dataset.index import read_index
 from emotion.errors import UserError
+from emotion.files import write_json
 from emotion.params import Params
 from emotion.runtime.quiet import import_tensorflow
-from stages._entry.stage import Reads, Section, run_stage, write_json
+from stages._entry.stage import Reads, Section, run_stage
 
 
 class PreprocessParams(Params):
@@ -34,7 +36,7 @@ def preprocess(archive: Path, index: Path, records: Path, report: Path, params: 
     import_tensorflow()
     from emotion.dataset.records import write_records
 
-    table = pd.read_csv(index, dtype={"label": str}, keep_default_na=False)
+    table = read_index(index)
     bad: dict[str, str] = {}
     faces = good_faces(read_faces(archive, list(table["path"])), table, params, bad)
     labels = list(table.sort_values("label_index")["label"].unique())

@@ -3,24 +3,22 @@
 from stages._entry.start import START
 
 import json
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from emotion.dataset.archive import read_faces
-from emotion.dataset.images import ImageError, decode_image
 from emotion.evaluation.heatmaps import read_heatmaps
-from emotion.evaluation.predictions import Predictions, read_predictions
+from emotion.evaluation.predictions import read_predictions
 from emotion.evaluation.views import views
+from emotion.files import write_file
+from emotion.palette import BLUE
 from emotion.params import Params
-from emotion.report import captions
-from emotion.report import faces as face_sheets
-from emotion.report.page import Picture, flat, number, percent, render_page
-from stages._entry.stage import Reads, Section, Shown, run_stage, write_file
+from emotion.report.captions import corrupted, draw_figures, read_table, read_tables
+from emotion.report.faces import draw_faces
+from emotion.report.page import flat, render_page, tiles
+from stages._entry.stage import Reads, Section, Shown, run_stage
 
 
 class ReportParams(Params):
@@ -62,12 +60,13 @@ def report(
     curves = {str(member): read_table(history / f"{member}.csv") for member in shown["model.members"]}
     drawn = draw_figures(answers, tables, curves, metrics)
     sheets = draw_faces(answers, archive, pd.read_csv(copies, keep_default_na=False), read_heatmaps(saliency))
-    measured = {"robustness": captions.corrupted(tables["robustness"])} if "robustness" in metrics else {}
+    measured = {"robustness": corrupted(tables["robustness"])} if "robustness" in metrics else {}
     for folder, kind in ((figures, drawn), (faces, sheets)):  # what is measured on demand only is on the page alone
         for name, picture in kind.items():
             write_file(folder / f"{name}.png", picture.png)
     context = {
         "title": params.title,
+        "accent": BLUE,
         "metrics": metrics,
         "split": json.loads(split_report.read_text()),
         "members": tables["members"].to_dict("records"),
@@ -79,69 +78,6 @@ def report(
         "pictures": [*drawn.values(), *measured.values(), *sheets.values()],
     }
     write_file(page, render_page(template, context))
-
-
-def tiles(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The lesser figures of the headline: name and value."""
-    calibration = metrics["calibration"].get("after", metrics["calibration"]["before"])
-    return [
-        ("Balanced accuracy", percent(metrics["balanced_accuracy"])),
-        ("Top-2 accuracy", percent(metrics["top2_accuracy"])),
-        ("Matthews correlation", number(metrics["matthews"])),
-        *([("ROC-AUC", number(metrics["roc_auc"]))] if "roc_auc" in metrics else []),
-        ("Log loss (nats)", number(metrics["log_loss"])),
-        ("Calibration error", number(calibration["ece"])),
-    ]
-
-
-def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
-    """The CSV tables of a folder by name, in order."""
-    return {file.stem: read_table(file) for file in sorted(folder.glob("*.csv"))}
-
-
-def read_table(file: Path) -> pd.DataFrame:
-    """Read a CSV whose names stay text, whatever they look like (`1`, `nan`, empty)."""
-    texts = ("label", "series", "subset", "member")
-    columns = pd.read_csv(file, nrows=0).columns
-    kinds = {column: str for column in columns if column in texts}
-    missing = {column: [""] for column in columns if column not in texts}
-    return pd.read_csv(file, dtype=kinds, keep_default_na=False, na_values=missing)
-
-
-def draw_figures(
-    answers: Predictions, tables: captions.Tables, history: captions.Tables, metrics: Mapping[str, Any]
-) -> dict[str, Picture]:
-    """The figures that hold no face, by file name, in the page's order."""
-    return {
-        **captions.learning_curves(history),
-        **captions.by_label(answers, tables),
-        **captions.parts(tables),
-        **captions.trust(tables, metrics["calibration"]),
-        **captions.curves(tables),
-    }
-
-
-def draw_faces(
-    answers: Predictions, archive: Path, copies: pd.DataFrame, heatmaps: Mapping[str, np.ndarray]
-) -> dict[str, Picture]:
-    """The sheets that show faces, by file name, in the page's order."""
-    rows, pairs = face_sheets.surest_mistakes(answers), face_sheets.near_pairs(copies)
-    images = decoded(archive, [*(answers.paths[row] for row in rows), *pairs["first"], *pairs["second"], *heatmaps])
-    return {
-        "mistakes": face_sheets.mistakes(answers, rows, images),
-        "saliency": face_sheets.saliency(answers, heatmaps, images),
-        "copies": face_sheets.near_copies(pairs, images),
-    }
-
-
-def decoded(archive: Path, paths: Iterable[str]) -> dict[str, np.ndarray]:
-    """Read and decode pictures; those that cannot be decoded are left out."""
-    wanted = sorted(set(paths))
-    images = {}
-    for path, content in zip(wanted, read_faces(archive, wanted), strict=True):
-        with suppress(ImageError):
-            images[path] = decode_image(content)
-    return images
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from emotion.errors import UserError
+from emotion.errors import UserError, did_you_mean
 from emotion.runtime.quiet import import_tensorflow
-from stages._entry.stage import Choice, Later, Reading, Shown, Values, did_you_mean, read_params, resolve
+from stages._entry.stage import Choice, Later, Reading, Shown, Values, read_params, resolve
 
 HEADING = "params.yaml:"
 

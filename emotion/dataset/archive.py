@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from emotion.errors import UserError
-from emotion.files import write_entry
+from emotion.files import write_entry, written_whole
 
 SPLITS = ("train", "val", "test")
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -78,10 +78,8 @@ def write_archive(dataset: Dataset, path: Path) -> ArchiveSummary:
         raise DatasetError("the dataset holds no image")
     counts: Counter[tuple[str, str]] = Counter()
     image_bytes, digest = 0, hashlib.sha256()
-    temporary = path.with_name(path.name + ".part")
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        with written_whole(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
             for member in sorted(dataset.keys):
                 face = parse_path(member)
                 content = dataset.read(dataset.keys[member])
@@ -89,13 +87,10 @@ def write_archive(dataset: Dataset, path: Path) -> ArchiveSummary:
                 counts[face.split, face.label] += 1
                 image_bytes += len(content)
                 digest.update(_digest_entry(member, content))
-        temporary.replace(path)
     except OSError as error:
         if error.errno not in _DISK_FULL:
             raise
         raise DatasetError(f"cannot write {path}: {error.strerror}; make room on the disk and run it again") from None
-    finally:
-        temporary.unlink(missing_ok=True)
     images: dict[str, dict[str, int]] = {}
     for (split, label), count in sorted(counts.items()):
         images.setdefault(split, {})[label] = count

@@ -1,7 +1,6 @@
 """TFRecords of faces: raw uint8 pixels, uncompressed, sharded, with a description beside them."""
 
 import json
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -11,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from emotion.errors import UserError
+from emotion.files import written_whole
 
 IMAGES_PER_SHARD = 8192
 _BATCH = 1024
@@ -59,25 +59,14 @@ def write_records(
 
     The folder appears under its name only when complete; what was there is replaced.
     """
-    temporary = folder.with_name(folder.name + ".part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    images = 0
-    with ExitStack() as shards:
-        for images, (image, label_index) in enumerate(faces, start=1):
-            if (images - 1) % IMAGES_PER_SHARD == 0:
-                shards.close()
-                name = f"{(images - 1) // IMAGES_PER_SHARD:05d}.tfrecord"
-                writer = shards.enter_context(tf.io.TFRecordWriter(str(temporary / name)))
-            writer.write(_encode(image, label_index))
-    about = RecordsAbout(images, size_px, channels, labels)
-    (temporary / "about.json").write_text(json.dumps(asdict(about), indent=2) + "\n")
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.rename(folder)
+    with written_whole(folder) as part:
+        part.mkdir()
+        about = RecordsAbout(_write_shards(faces, part), size_px, channels, labels)
+        (part / "about.json").write_text(json.dumps(asdict(about), indent=2) + "\n")
     return about
 
 
-def read_about(folder: Path) -> RecordsAbout:
+def read_records_about(folder: Path) -> RecordsAbout:
     """Read what a folder of records says of itself. Raises UserError when it is not there."""
     try:
         return RecordsAbout(**json.loads((folder / "about.json").read_text()))
@@ -87,7 +76,7 @@ def read_about(folder: Path) -> RecordsAbout:
 
 def load_records(folder: Path) -> Faces:
     """Read a whole folder of records into memory, in their order."""
-    about = read_about(folder)
+    about = read_records_about(folder)
     shape = (about.size_px, about.size_px, about.channels)
     images = np.empty((about.images, *shape), np.uint8)
     label_indexes = np.empty(about.images, np.int64)
@@ -104,6 +93,19 @@ def load_records(folder: Path) -> Faces:
     if start != about.images:
         raise UserError(_miscounted(folder, str(start), about))
     return Faces(images, label_indexes, about)
+
+
+def _write_shards(faces: Iterable[tuple[np.ndarray, int]], folder: Path) -> int:
+    """Write the faces to the folder's shards, and count them."""
+    images = 0
+    with ExitStack() as shards:
+        for images, (image, label_index) in enumerate(faces, start=1):
+            if (images - 1) % IMAGES_PER_SHARD == 0:
+                shards.close()
+                name = f"{(images - 1) // IMAGES_PER_SHARD:05d}.tfrecord"
+                writer = shards.enter_context(tf.io.TFRecordWriter(str(folder / name)))
+            writer.write(_encode(image, label_index))
+    return images
 
 
 def _miscounted(folder: Path, found: str, about: RecordsAbout) -> str:

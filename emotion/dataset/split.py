@@ -1,9 +1,65 @@
-"""Stratified, seeded splitting that keeps copies of a picture on one side."""
+"""Who goes into which split: stratified, seeded, and with the copies of a picture on one side."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
+
+from emotion.dataset.archive import DatasetError, Face
+from emotion.dataset.copies import Fingerprints, Pair, exact_copies, group_copies
+from emotion.dataset.labels import label_order
+
+
+def assign_splits(
+    faces: list[Face],
+    prints: Fingerprints,
+    near: list[Pair],
+    *,
+    test_fraction: float,
+    val_fraction: float,
+    group_duplicates: Literal["none", "exact", "near"],
+    seed: int,
+) -> np.ndarray:
+    """Say for each face which split it goes to: str [n].
+
+    A split that the dataset brings is kept. A missing test set is taken from train first, then validation.
+
+    Args:
+        faces: of the archive, in its order.
+        prints: of the same faces.
+        near: pairs of near copies among them.
+        test_fraction: of all images, 0 to 1.
+        val_fraction: of the training images, 0 to 1.
+        group_duplicates: which copies of a picture stay on one side.
+        seed: of the permutations in which groups are tried.
+    """
+    parts = np.array([face.split for face in faces], dtype="<U5")
+    for name, fraction in (("test", test_fraction), ("val", val_fraction)):
+        if name not in parts:
+            pool = np.flatnonzero(parts == "train")
+            groups = _groups_within(pool, prints, near, group_duplicates)
+            labels = [faces[index].label for index in pool]
+            parts[pool[stratified_split(labels, groups, fraction=fraction, seed=seed)]] = name
+    return parts
+
+
+def check_splits(faces: list[Face], parts: np.ndarray, dropped: np.ndarray) -> None:
+    """Raise DatasetError when there is nothing to test on, or a label without a training image."""
+    if "test" not in parts:
+        raise DatasetError(f"no test image among {len(faces)}; raise split.test_fraction or add images")
+    brought = {face.label for face in faces if face.split == "train"}
+    if strangers := sorted({face.label for face in faces} - brought):
+        raise DatasetError(
+            f"{strangers} have validation or test images but no training image; train has {label_order(brought)}. "
+            "Rename, merge or drop them with data.labels"
+        )
+    trained = {face.label for face, part in zip(faces, np.where(dropped, "", parts), strict=True) if part == "train"}
+    if emptied := sorted(brought - trained):
+        raise DatasetError(
+            f"no training image is left for {emptied}; lower split.val_fraction or split.test_fraction, add images, "
+            "or set split.drop_train_copies_of_test: false"
+        )
 
 
 def stratified_split(
@@ -34,3 +90,13 @@ def stratified_split(
             chosen[group_list[position]] = True
             room.subtract(group_labels)
     return chosen
+
+
+def _groups_within(pool: np.ndarray, prints: Fingerprints, near: list[Pair], mode: str) -> np.ndarray:
+    """Number the copies within the pool; pictures outside it have no say, so the test set cannot shape training."""
+    pairs = exact_copies(prints.exact[pool]) if mode != "none" else []
+    if mode == "near":
+        place = {index: position for position, index in enumerate(pool.tolist())}
+        inside = (pair for pair in near if pair.first in place and pair.second in place)
+        pairs += [pair._replace(first=place[pair.first], second=place[pair.second]) for pair in inside]
+    return group_copies(pairs, len(pool))

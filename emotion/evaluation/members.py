@@ -8,9 +8,8 @@ import numpy as np
 
 from emotion.errors import UserError
 from emotion.model.batch_norm import with_fused_batch_norm
+from emotion.model.batched import predict_in_batches
 from emotion.model.file import ModelAbout, load_model
-
-BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,7 @@ class Member:
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Logits before the temperature of uint8 images [n, size, size, channels]: float64 [n, label_count]."""
-        cooled = np.empty((len(images), len(self.about.labels)))
-        for start in range(0, len(images), BATCH):
-            batch = images[start : start + BATCH].astype(np.float32)
-            cooled[start : start + BATCH] = self.network.predict_on_batch(batch)
-        return cooled * self.temperature
+        return predict_in_batches(self.network, images).astype(np.float64) * self.temperature
 
 
 def load_member(path: Path) -> Member:

@@ -26,7 +26,7 @@ def views(*, flip: bool, shift_px: int) -> list[View]:
     return [View(mirrored, *move) for mirrored in ((False, True) if flip else (False,)) for move in moves]
 
 
-def look(images: np.ndarray, view: View) -> np.ndarray:
+def seen_as(images: np.ndarray, view: View) -> np.ndarray:
     """Show images the way `view` says: any dtype [n, height, width, channels], same shape; the border is repeated."""
     if view.flip:
         images = images[:, :, ::-1]

@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from emotion.inference.predictor import UNCERTAIN, FacePrediction, Prediction
+from emotion.palette import BOXES, rgb
 
-# Okabe & Ito 2008: eight colours that colour-blind people can tell apart (https://jfly.uni-koeln.de/color/).
-_COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
+_COLOURS = tuple(rgb(colour) for colour in BOXES)  # of the labels, in their order
 _GREY = (150, 150, 150)
 
 

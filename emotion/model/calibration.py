@@ -42,3 +42,17 @@ def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
 def probabilities_from(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     """softmax(logits / temperature): float64 [n, label_count]."""
     return np.asarray(softmax(logits.astype(np.float64) / temperature, axis=1))
+
+
+def calibrate(labels: np.ndarray, logits: np.ndarray) -> tuple[float | None, dict[str, dict[str, float]]]:
+    """Fit the temperature on the validation logits and score them; nothing where there is no validation set."""
+    if not len(labels):
+        return None, {}
+    temperature = fit_temperature(labels, logits)
+    scores = {
+        "accuracy": accuracy(labels, logits),
+        "log_loss": log_loss(labels, probabilities_from(logits, temperature)),
+        "log_loss_uncalibrated": log_loss(labels, probabilities_from(logits)),
+        "temperature": temperature,
+    }
+    return temperature, {"val": scores}

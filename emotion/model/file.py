@@ -2,13 +2,14 @@
 
 import json
 import re
+import tempfile
 import zipfile
 from pathlib import Path
 
 import keras
 
 from emotion.errors import UserError
-from emotion.files import write_entry
+from emotion.files import write_entry, written_whole
 from emotion.model.about import ABOUT_ENTRY, ModelAbout, format_about, read_about
 
 __all__ = ["ModelAbout", "load_model", "read_about", "save_model"]
@@ -19,18 +20,13 @@ def save_model(model: keras.Model, path: Path, about: ModelAbout) -> None:
 
     A stock .keras carries the date, zip times, and memory addresses (`shared_object_id`). The file appears complete.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    stock, fixed = path.with_name(f"{path.stem}.stock.keras"), path.with_name(path.name + ".part")
-    try:
+    with tempfile.TemporaryDirectory() as folder, written_whole(path) as part:
+        stock = Path(folder) / "stock.keras"
         model.save(stock)
-        with zipfile.ZipFile(stock) as source, zipfile.ZipFile(fixed, "w", zipfile.ZIP_STORED) as target:
+        with zipfile.ZipFile(stock) as source, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as target:
             for name in sorted(source.namelist()):
                 write_entry(target, name, _without_chance(name, source.read(name)))
             write_entry(target, ABOUT_ENTRY, format_about(about))
-        fixed.replace(path)
-    finally:
-        stock.unlink(missing_ok=True)
-        fixed.unlink(missing_ok=True)
 
 
 def load_model(path: Path) -> tuple[keras.Model, ModelAbout]:

@@ -4,7 +4,6 @@ Source of the recipe (first the new layers alone, then part of the backbone at a
 learnt): https://keras.io/guides/transfer_learning/. Each backbone's paper is in its docstring in keras.applications.
 """
 
-import difflib
 import inspect
 import sys
 from typing import Annotated, Any, NamedTuple, Self
@@ -14,7 +13,7 @@ import numpy as np
 from keras import layers
 from pydantic import Field, field_validator, model_validator
 
-from emotion.errors import UserError
+from emotion.errors import UserError, did_you_mean
 from emotion.params import Params
 from emotion.training.network import Phase
 from emotion.training.pretrained import checked_file
@@ -59,8 +58,7 @@ class Network(Params):
     @classmethod
     def _known(cls, name: str) -> str:
         if name not in backbones():
-            close = difflib.get_close_matches(name, backbones(), n=1)
-            meant = f"; did you mean {close[0]!r}?" if close else ""
+            meant = did_you_mean(name, backbones())
             raise ValueError(f"is not in keras.applications{meant} Known: {', '.join(backbones())}")
         return name
 
@@ -147,8 +145,7 @@ class Network(Params):
             return backbone[max(0, len(backbone) - self.unfreeze) :]
         names = [layer.name for layer in backbone]
         if self.unfreeze not in names:
-            close = difflib.get_close_matches(self.unfreeze, names, n=1)
-            meant = f"; did you mean {close[0]!r}?" if close else ""
+            meant = did_you_mean(self.unfreeze, names)
             raise UserError(
                 f"model.transfer.unfreeze: {self.backbone} has no layer {self.unfreeze!r}{meant} It takes all, a number of "
                 f"layers, or one of its {len(names)} layers, the last of which is {names[-1]!r}"

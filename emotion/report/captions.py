@@ -1,6 +1,7 @@
 """The report's pictures: each figure with its title, caption and what is read out in its stead."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def by_label(answers: Predictions, tables: Tables) -> dict[str, Picture]:
     }
 
 
-def parts(tables: Tables) -> dict[str, Picture]:
+def by_part(tables: Tables) -> dict[str, Picture]:
     """Accuracy of the parts of the test set."""
     table = tables["subsets"]
     return {
@@ -67,7 +68,7 @@ def parts(tables: Tables) -> dict[str, Picture]:
     }
 
 
-def trust(tables: Tables, calibration: Mapping[str, Any]) -> dict[str, Picture]:
+def by_confidence(tables: Tables, calibration: Mapping[str, Any]) -> dict[str, Picture]:
     """Reliability and confidence."""
     errors = {when: figure["ece"] for when, figure in calibration.items() if when != "temperature"}
     sure = tables["confidence"][tables["confidence"]["confidence_from"] > 0.89]
@@ -130,3 +131,30 @@ def _last(histories: Tables, quantity: str) -> str:
 
 def _listed(names: Iterable[object], values: Iterable[float], write: Any = "{:.3f}".format) -> str:
     return ", ".join(f"{str(name).replace('_', ' ')} {write(value)}" for name, value in zip(names, values, strict=True))
+
+
+def draw_figures(
+    answers: Predictions, tables: Tables, history: Tables, metrics: Mapping[str, Any]
+) -> dict[str, Picture]:
+    """The figures that hold no face, by file name, in the page's order."""
+    return {
+        **learning_curves(history),
+        **by_label(answers, tables),
+        **by_part(tables),
+        **by_confidence(tables, metrics["calibration"]),
+        **curves(tables),
+    }
+
+
+def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
+    """The CSV tables of a folder by name, in order."""
+    return {file.stem: read_table(file) for file in sorted(folder.glob("*.csv"))}
+
+
+def read_table(file: Path) -> pd.DataFrame:
+    """Read a CSV whose names stay text, whatever they look like (`1`, `nan`, empty)."""
+    texts = ("label", "series", "subset", "member")
+    columns = pd.read_csv(file, nrows=0).columns
+    kinds = {column: str for column in columns if column in texts}
+    missing = {column: [""] for column in columns if column not in texts}
+    return pd.read_csv(file, dtype=kinds, keep_default_na=False, na_values=missing)

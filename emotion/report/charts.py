@@ -16,12 +16,9 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from emotion.palette import BLACK, BLUE, LINES, ORANGE, SKY, VERMILLION
+
 matplotlib.use("Agg")
-BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, BLACK = (
-    *("#0072B2", "#E69F00", "#009E73", "#D55E00"),
-    *("#CC79A7", "#56B4E9", "#000000"),
-)
-COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, BLACK)
 _LINES = ("-", "--", ":", "-.")  # the colours again with the next kind of line, once they are used up
 _STYLE: Any = {
     "axes.axisbelow": True,
@@ -63,7 +60,7 @@ def training_curves(histories: Mapping[str, pd.DataFrame], quantity: str) -> byt
         quantity: `loss` or `accuracy`.
     """
     with drawn() as (figure, axes):
-        for (member, table), colour in zip(histories.items(), cycle(COLOURS), strict=False):
+        for (member, table), colour in zip(histories.items(), cycle(LINES), strict=False):
             for column, kind, line in ((quantity, "training", "--"), (f"val_{quantity}", "validation", "-")):
                 if column in table:
                     name = kind if len(histories) == 1 else f"member {member}, {kind}"
@@ -159,7 +156,7 @@ def _legend_below(figure: Figure, names: Iterable[str]) -> None:
 
 
 def _series(axes: Axes, table: pd.DataFrame, x: str, y: str, areas: Mapping[str, float]) -> None:
-    looks = ((colour, line) for line, colour in cycle(product(_LINES, COLOURS)))
+    looks = ((colour, line) for line, colour in cycle(product(_LINES, LINES)))
     for (name, curve), (colour, line) in zip(table.groupby("series", sort=False), looks, strict=False):
         axes.plot(curve[x], curve[y], line, color=colour, linewidth=1.8, label=f"{name} ({areas[str(name)]:.2f})")
 

@@ -1,10 +1,14 @@
 """The report's pictures that show faces: mistakes, saliency, near copies. They hold the data set's images."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from emotion.dataset.archive import read_faces
+from emotion.dataset.images import ImageError, decode_image
 from emotion.evaluation.predictions import Predictions
 from emotion.report.page import Picture
 from emotion.report.sheets import Captioned, contact_sheet, pair_sheet, saliency_sheet
@@ -80,3 +84,26 @@ def _answer(answers: Predictions, row: int, images: Images) -> Captioned:
 
 def _copy(picture: np.ndarray, path: str, split: str, note: str) -> Captioned:
     return Captioned(picture, f"{split} {note}\n{path.split('/')[1]}")
+
+
+def draw_faces(
+    answers: Predictions, archive: Path, copies: pd.DataFrame, heatmaps: Mapping[str, np.ndarray]
+) -> dict[str, Picture]:
+    """The sheets that show faces, by file name, in the page's order."""
+    rows, pairs = surest_mistakes(answers), near_pairs(copies)
+    images = decoded(archive, [*(answers.paths[row] for row in rows), *pairs["first"], *pairs["second"], *heatmaps])
+    return {
+        "mistakes": mistakes(answers, rows, images),
+        "saliency": saliency(answers, heatmaps, images),
+        "copies": near_copies(pairs, images),
+    }
+
+
+def decoded(archive: Path, paths: Iterable[str]) -> dict[str, np.ndarray]:
+    """Read and decode pictures; those that cannot be decoded are left out."""
+    wanted = sorted(set(paths))
+    images = {}
+    for path, content in zip(wanted, read_faces(archive, wanted), strict=True):
+        with suppress(ImageError):
+            images[path] = decode_image(content)
+    return images

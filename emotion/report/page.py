@@ -82,3 +82,16 @@ def _as_yaml(value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "[" + ", ".join(_as_yaml(item) for item in value) + "]"
     return "{}" if isinstance(value, Mapping) else str(value)
+
+
+def tiles(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The lesser figures of the headline: name and value."""
+    calibration = metrics["calibration"].get("after", metrics["calibration"]["before"])
+    return [
+        ("Balanced accuracy", percent(metrics["balanced_accuracy"])),
+        ("Top-2 accuracy", percent(metrics["top2_accuracy"])),
+        ("Matthews correlation", number(metrics["matthews"])),
+        *([("ROC-AUC", number(metrics["roc_auc"]))] if "roc_auc" in metrics else []),
+        ("Log loss (nats)", number(metrics["log_loss"])),
+        ("Calibration error", number(calibration["ece"])),
+    ]

@@ -59,13 +59,13 @@ def join(devices: int) -> None:
         ) from None
 
 
-def share(batch_size: int) -> slice:
+def own_rows(batch_size: int) -> slice:
     """The rows of each batch that this process trains on."""
     rows = batch_size // process_count()
     return slice(process_index() * rows, (process_index() + 1) * rows)
 
 
-def first_says(values: Sequence[float]) -> list[float]:
+def from_first_process(values: Sequence[float]) -> list[float]:
     """Return what process 0 calls this with; all must call it, with as many values."""
     if process_count() == 1:
         return list(values)

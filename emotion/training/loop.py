@@ -12,11 +12,12 @@ import tensorflow as tf
 
 from emotion.dataset.records import Faces
 from emotion.errors import UserError
+from emotion.model.batched import BATCH_SIZE
 from emotion.runtime.portable import check_portable
-from emotion.runtime.processes import process_count, process_index, share
+from emotion.runtime.processes import own_rows, process_count, process_index
 from emotion.training.batches import Augment, class_weights, evaluation_batches, steps_per_epoch, training_batches
 from emotion.training.kept_weights import KeepWeights
-from emotion.training.network import EVALUATION_BATCH, FineTuned, Network, Phase, build_model
+from emotion.training.network import FineTuned, Network, Phase, build_model
 from emotion.training.optimizer import make_optimizer
 from emotion.training.progress import Progress
 from emotion.training.recipe import Recipe
@@ -30,6 +31,7 @@ class Task:
     """Which network learns what, and how.
 
     Attributes:
+        network_name: what params.yaml calls the network.
         train: faces to learn from.
         val: faces to choose the checkpoint on; may be empty, which needs `keep: last` and no early stopping.
         label_count: of the data set.
@@ -43,6 +45,7 @@ class Task:
     label_count: int
     recipe: Recipe
     augment: Augment
+    network_name: str = field(kw_only=True)
     seed: int = field(kw_only=True)
 
     @property
@@ -63,7 +66,7 @@ class Task:
         )
         if process_count() == 1:
             return batches
-        rows = share(self.recipe.batch_size)
+        rows = own_rows(self.recipe.batch_size)
         return batches.map(lambda pictures, labels: (pictures[rows], labels[rows]))
 
     def class_weights(self) -> dict[int, float] | None:
@@ -77,7 +80,7 @@ class Task:
             return None, []
         if self.recipe.backend == "jax" and self.recipe.devices > 1:
             return None, [Validation(self.network, self.val, self.label_count, self.recipe, keeper)]
-        return evaluation_batches(self.val, label_count=self.label_count, batch_size=EVALUATION_BATCH), []
+        return evaluation_batches(self.val, label_count=self.label_count, batch_size=BATCH_SIZE), []
 
 
 @dataclass(frozen=True)
@@ -113,10 +116,10 @@ def train_network(
     scope = _devices_scope(recipe)
     model = build_model(task.network, shape, task.label_count, for_training=True, devices=recipe.devices, scope=scope)
     if recipe.portable:
-        check_portable(model, type(task.network).__module__.rpartition(".")[2], setting="train.portable")
+        check_portable(model, task.network_name, setting="train.portable")
     phases = _phases(task.network, model, recipe)
     keeper = KeepWeights(keep=recipe.keep, averaged=recipe.ema_decay > 0, ema_decay=recipe.ema_decay)
-    session = Session(state_file, history_path, keeper)
+    session = Session(recipe, state_file, history_path, keeper)
     if not session.history:
         if isinstance(task.network, FineTuned):
             task.network.load_pretrained(model)
@@ -141,8 +144,7 @@ def _phases(network: Network, model: keras.Model, recipe: Recipe) -> list[Phase]
 def _fit(task: Task, model: keras.Model, keeper: KeepWeights, session: Session, first: int, last: int) -> None:
     """Train the compiled model in its phase, epochs first ... last-1, or what of them is not done."""
     recipe = task.recipe
-    watchers = _watchers(recipe, is_last=last == recipe.epochs)
-    next_epoch = session.enter(model, first, watchers)
+    next_epoch = session.enter(model, first, can_stop=last == recipe.epochs)
     held_out, validation = task.validation(keeper)
     progress = Progress(recipe.epochs, task.steps, recipe.batch_size)
     with _readable_failures(recipe, session):
@@ -155,7 +157,7 @@ def _fit(task: Task, model: keras.Model, keeper: KeepWeights, session: Session, 
             class_weight=task.class_weights(),
             shuffle=False,
             verbose=0,
-            callbacks=[*validation, keeper, progress, *watchers, session],
+            callbacks=[*validation, keeper, progress, session],
         )
 
 
@@ -205,19 +207,6 @@ def _compile(model: keras.Model, phase: Phase, recipe: Recipe, steps: int) -> No
         jit_compile=recipe.backend == "jax" or _has_gpu(),  # XLA is 3.6 times slower than oneDNN on a CPU
     )
     model.optimizer.build(model.trainable_variables)
-
-
-def _watchers(recipe: Recipe, *, is_last: bool) -> list[keras.callbacks.Callback]:
-    watchers: list[keras.callbacks.Callback] = []
-    if recipe.schedule == "plateau":
-        watchers.append(
-            keras.callbacks.ReduceLROnPlateau(
-                monitor="val_loss", patience=recipe.plateau_patience, factor=recipe.plateau_factor
-            )
-        )
-    if recipe.early_stopping_patience and is_last:
-        watchers.append(keras.callbacks.EarlyStopping(monitor="val_loss", patience=recipe.early_stopping_patience))
-    return watchers
 
 
 def _has_gpu() -> bool:

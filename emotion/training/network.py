@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import keras
-import numpy as np
 
 from emotion.model.batch_norm import FusedBatchNormalization, SynchronizedBatchNormalization
 from emotion.training.recipe import Recipe
-
-EVALUATION_BATCH = 256
 
 
 class Network(Protocol):
@@ -73,15 +70,6 @@ def with_probabilities(logits: keras.Model, temperature: float) -> keras.Model:
     with _policy(keras.DTypePolicy("float32")):
         cooled = keras.layers.Rescaling(1.0 / temperature, name="temperature")(logits.output)
         return keras.Model(logits.input, keras.layers.Softmax(name="probabilities")(cooled), name="emotion")
-
-
-def predict_logits(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Run a model over uint8 images [n, size, size, channels]: float32 [n, labels]."""
-    if not len(images):
-        return np.empty((0, model.output_shape[-1]), np.float32)
-    starts = range(0, len(images), EVALUATION_BATCH)
-    batches = (images[start : start + EVALUATION_BATCH].astype(np.float32) for start in starts)
-    return np.concatenate([np.asarray(model.predict_on_batch(batch)) for batch in batches])
 
 
 def _training_batch_norm(devices: int) -> type[keras.layers.BatchNormalization]:

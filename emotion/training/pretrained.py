@@ -1,6 +1,7 @@
 """Weights that were learnt elsewhere: a file that is pinned by its digest, and an earlier model to go on from."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -8,6 +9,7 @@ import numpy as np
 
 from emotion.errors import UserError
 from emotion.model.file import load_model
+from emotion.training.recipe import Init
 
 HEAD = "logits"  # the one layer of every network whose weights know the labels
 
@@ -31,6 +33,17 @@ def checked_file(path: str, sha256: str, *, key: str) -> Path:
             f"{file} has the sha256 {found}, but {key} says {sha256 or 'nothing'}; if the file is right, set it"
         )
     return file
+
+
+def starting_weights(init: Init, labels: list[str]) -> Callable[[keras.Model], None] | None:
+    """What puts the weights of `train.init` into a new model; None where training starts from random ones.
+
+    Raises UserError when the file is not the one that is pinned.
+    """
+    if not init.path:
+        return None
+    path = checked_file(init.path, init.sha256, key="train.init.sha256")
+    return lambda model: start_from(model, path, labels)
 
 
 def start_from(model: keras.Model, path: Path, labels: list[str]) -> None:

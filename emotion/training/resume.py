@@ -11,27 +11,30 @@ import keras
 import numpy as np
 
 from emotion.errors import UserError
-from emotion.runtime.processes import first_says, process_index
+from emotion.files import write_file
+from emotion.runtime.processes import from_first_process, process_index
 from emotion.training.kept_weights import KeepWeights
 from emotion.training.optimizer import learning_rate
+from emotion.training.patience import ends_training, lowers_rate
+from emotion.training.recipe import Recipe
 from emotion.training.state import StateFile, TrainingState
 
 
 class Session(keras.callbacks.Callback):
     """Saves everything after each epoch, restores it before the first, and writes the history.
 
-    It must be the last callback: the others have then said all they have to say of the epoch, and their own
-    `on_train_begin`, which forgets, has run before this one's, which remembers.
+    It must be the last callback: the others have then said all they have to say of the epoch. From the history it decides
+    when the learning rate falls and when the training ends.
     """
 
-    def __init__(self, state_file: StateFile, history_path: Path, keeper: KeepWeights) -> None:
+    def __init__(self, recipe: Recipe, state_file: StateFile, history_path: Path, keeper: KeepWeights) -> None:
         super().__init__()
+        self._recipe = recipe
         self.history: list[dict[str, float]] = []
         self.stopped = False
         self._file, self._history_path = state_file, history_path
         self._keeper = keeper
-        self._watchers: list[keras.callbacks.Callback] = []
-        self._watcher_facts: list[dict[str, Any]] = []
+        self._first_epoch, self._can_stop = 0, False
         self._began = 0.0
         self._restore()
 
@@ -65,15 +68,15 @@ class Session(keras.callbacks.Callback):
         if not self.stopped:
             print(f"going on after epoch {len(self.history)}, saved in {self._file.path.parent}", flush=True)
 
-    def enter(self, model: keras.Model, first_epoch: int, watchers: list[keras.callbacks.Callback]) -> int:
+    def enter(self, model: keras.Model, first_epoch: int, *, can_stop: bool) -> int:
         """Begin the phase whose first epoch is `first_epoch`, or go on in it; both count from 0.
 
         A new phase takes the weights as the last one saved them, and nothing of its optimizer, so that it begins the same
-        whether the run was interrupted or not. Returns the epoch to go on with. Raises UserError when the saved state is no
+        whether the run was interrupted or not. Only where it `can_stop` does early stopping count. Returns the epoch to go on with. Raises UserError when the saved state is no
         longer the one that the history is from.
         """
-        self._watchers, self._watcher_facts = watchers, []
-        if first_says([len(self.history)]) != [len(self.history)]:  # waits for process 0 to have saved, too
+        self._first_epoch, self._can_stop = first_epoch, can_stop
+        if from_first_process([len(self.history)]) != [len(self.history)]:  # waits for process 0 to have saved, too
             raise UserError(f"{self._file.path} is not the same for all processes; give them one shared folder")
         if not self.history:
             return first_epoch
@@ -88,13 +91,7 @@ class Session(keras.callbacks.Callback):
             if goes_on or name.startswith("model/"):
                 variable.assign(state.arrays[name])
         self._keeper.statistics = _numbered(state.arrays, "statistics") if goes_on else []
-        self._watcher_facts = state.facts["watchers"] if goes_on else []
         return len(self.history)
-
-    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
-        """Give the other callbacks back what their own `on_train_begin` has just reset."""
-        for watcher, facts in zip(self._watchers, self._watcher_facts, strict=False):  # no facts yet
-            watcher.__dict__.update(facts)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Start the clock."""
@@ -102,19 +99,26 @@ class Session(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Save the state, then show the history."""
-        rate = learning_rate(self.model)
-        row = {
-            "epoch": epoch + 1,
-            **{name: float(value) for name, value in (logs or {}).items()},
-            "learning_rate": rate,
-        }
+        row = {"epoch": epoch + 1, **{name: float(value) for name, value in (logs or {}).items()}}
         self.history.append(row)
+        self._heed_patience()
+        row["learning_rate"] = learning_rate(self.model)
         if process_index() > 0:
             return
         self._file.save(self._state())
         self._write_history()
         with self._file.timings.open("a") as timings:
             timings.write(f"{self._file.key},{epoch + 1},{time.monotonic() - self._began:.2f}\n")
+
+    def _heed_patience(self) -> None:
+        """Lower the learning rate or end the training, where this phase's validation loss no longer falls."""
+        recipe, phase = self._recipe, self.history[self._first_epoch :]
+        losses = [row["val_loss"] for row in phase if "val_loss" in row]
+        if recipe.schedule == "plateau" and lowers_rate(losses, patience=recipe.plateau_patience):
+            self.model.optimizer.learning_rate = learning_rate(self.model) * recipe.plateau_factor
+        stops = self._can_stop and recipe.early_stopping_patience
+        if stops and ends_training(losses, patience=recipe.early_stopping_patience):
+            self.model.stop_training = True
 
     def _state(self) -> TrainingState:
         arrays = {name: np.asarray(variable) for name, variable in _variables(self.model).items()}
@@ -125,7 +129,6 @@ class Session(keras.callbacks.Callback):
             "stopped": bool(self.model.stop_training),
             "kept_epoch": self._keeper.kept_epoch,
             "best_accuracy": self._keeper.best_accuracy,
-            "watchers": [_plain_attributes(watcher) for watcher in self._watchers],
         }
         return TrainingState(arrays, facts)
 
@@ -134,10 +137,7 @@ class Session(keras.callbacks.Callback):
         writer = csv.DictWriter(text, fieldnames=list(self.history[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows({name: round(value, 6) for name, value in row.items()} for row in self.history)
-        self._history_path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._history_path.with_name(self._history_path.name + ".part")
-        temporary.write_text(text.getvalue())
-        temporary.replace(self._history_path)
+        write_file(self._history_path, text.getvalue())
 
 
 def _variables(model: keras.Model) -> dict[str, Any]:
@@ -148,10 +148,3 @@ def _variables(model: keras.Model) -> dict[str, Any]:
 
 def _numbered(arrays: Mapping[str, np.ndarray], kind: str) -> list[np.ndarray]:
     return [arrays[name] for name in sorted(arrays) if name.startswith(f"{kind}/")]
-
-
-def _plain_attributes(callback: keras.callbacks.Callback) -> dict[str, Any]:
-    """The counters of a stock callback: its attributes that are plain numbers."""
-    plain = {name: value for name, value in vars(callback).items() if not name.startswith("_") and name != "params"}
-    numbers = {name: value.item() if isinstance(value, np.generic) else value for name, value in plain.items()}
-    return {name: value for name, value in numbers.items() if isinstance(value, int | float)}

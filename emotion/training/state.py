@@ -15,6 +15,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from emotion.errors import UserError
+from emotion.files import write_file
 from emotion.runtime.processes import process_index
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
@@ -54,9 +55,7 @@ class StateFile:
         owner = self.path.with_name("pid")
         try:
             with FileLock(self.path.with_name("lock"), timeout=0):
-                temporary = owner.with_name("pid.part")
-                temporary.write_text(str(os.getpid()))
-                temporary.replace(owner)
+                write_file(owner, str(os.getpid()))
                 yield
         except Timeout:
             process = owner.read_text() if owner.exists() else "(its number comes in a moment)"

@@ -4,9 +4,10 @@ import keras
 import numpy as np
 
 from emotion.dataset.records import Faces
-from emotion.runtime.processes import first_says, process_index
+from emotion.model.batched import predict_in_batches
+from emotion.runtime.processes import from_first_process, process_index
 from emotion.training.kept_weights import KeepWeights
-from emotion.training.network import Network, build_model, predict_logits
+from emotion.training.network import Network, build_model
 from emotion.training.recipe import Recipe
 
 
@@ -27,7 +28,7 @@ class Validation(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Add val_accuracy and val_loss to the epoch's logs."""
         self._keeper.on_test_begin()
-        accuracy, loss = first_says(self._scores() if process_index() == 0 else (0.0, 0.0))
+        accuracy, loss = from_first_process(self._scores() if process_index() == 0 else (0.0, 0.0))
         self._keeper.on_test_end({"accuracy": accuracy})
         if logs is not None:
             logs.update(val_accuracy=accuracy, val_loss=loss)
@@ -39,7 +40,7 @@ class Validation(keras.callbacks.Callback):
         try:
             self._alone = self._alone or self._build()
             self._alone.set_weights(weights)
-            logits = predict_logits(self._alone, self._val.images)
+            logits = predict_in_batches(self._alone, self._val.images)
         finally:
             keras.distribution.set_distribution(shared)
         right = logits.argmax(axis=1) == self._val.label_indexes

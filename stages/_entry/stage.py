@@ -3,10 +3,8 @@
 from stages._entry.start import PARAMS_FILE, Start
 
 import argparse
-import difflib
 import importlib
 import inspect
-import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,7 +17,7 @@ from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from emotion.errors import UserError
+from emotion.errors import UserError, did_you_mean
 from emotion.params import Params
 from stages._entry.environment import warn_if_unlocked
 from stages._entry.unchanged import changed_code, check_unchanged
@@ -96,6 +94,11 @@ class Block:
 
     reading: Later
     value: Any
+
+    @property
+    def name(self) -> str:
+        """The last part of its key: what was chosen, where it is a choice's block."""
+        return self.reading.key.rpartition(".")[2]
 
     def load(self) -> Any:
         """Import the module and return its parameter object. Raises UserError when the block is invalid."""
@@ -203,25 +206,6 @@ def validate(params_class: type[P], block: Any, key: str) -> P:
         raise UserError(_in_params([_problem(details, key, params_class) for details in error.errors()])) from None
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON, floats to six decimals, so that it appears complete or not at all."""
-    write_file(path, json.dumps(_rounded(content), indent=2) + "\n")
-
-
-def write_file(path: Path, content: str | bytes) -> None:
-    """Write a file so that it appears complete or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-    temporary.replace(path)
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?` when `word` is close to a known one, else nothing."""
-    close = difflib.get_close_matches(str(word), list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
 def _command_line(stage: Callable[..., None], skip: Iterable[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog=f"python -m stages.{stage.__name__}", description=stage.__doc__)
     for name, parameter in inspect.signature(stage).parameters.items():
@@ -260,9 +244,3 @@ def _keys_at(params_class: type[Params], location: Sequence[int | str]) -> Itera
 
 def _one_of(value: Any, names: list[str]) -> str:
     return f"{value!r} is not one of {', '.join(names)}{did_you_mean(str(value), names)}"
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _rounded(item) for key, item in value.items()}
-    return round(float(value), 6) if isinstance(value, float) else value

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotion.dataset import records
-from emotion.dataset.records import RecordsAbout, load_records, read_about, write_records
+from emotion.dataset.records import RecordsAbout, load_records, read_records_about, write_records
 from emotion.errors import UserError
 from tests.support.pictures import noise
 
@@ -38,7 +38,7 @@ def test_faces_come_back_as_they_were_over_any_shards(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(records, "IMAGES_PER_SHARD", 4)
         about = write(pairs, folder, size_px, channels)
-    assert about == RecordsAbout(count, size_px, channels, ["a", "b"]) == read_about(folder)
+    assert about == RecordsAbout(count, size_px, channels, ["a", "b"]) == read_records_about(folder)
     assert len(list(folder.glob("*.tfrecord"))) == -(-count // 4)
     loaded = load_records(folder)
     assert loaded.about == about
@@ -84,7 +84,7 @@ def test_records_that_cannot_be_finished_leave_the_old_ones(tmp_path: Path) -> N
 
 def test_a_missing_or_incomplete_folder_says_what_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"holds no records .*run the preprocess stage"):
-        read_about(tmp_path)
+        read_records_about(tmp_path)
     monkeypatch.setattr(records, "IMAGES_PER_SHARD", 2)
     write(faces(5), tmp_path / "train")
     (tmp_path / "train" / "00002.tfrecord").unlink()

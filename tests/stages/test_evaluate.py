@@ -12,7 +12,7 @@ from sklearn import metrics
 from emotion.errors import UserError
 from emotion.evaluation.heatmaps import read_heatmaps
 from emotion.evaluation.predictions import Predictions, read_predictions
-from stages.evaluate import check_models, evenly, read_index
+from emotion.evaluation.runs import check_models, evenly, unanswered
 from tests.support import evaluated
 
 
@@ -190,10 +190,10 @@ def test_a_stale_model_stops_the_stage_with_one_line(tmp_path: Path) -> None:
 def test_records_of_another_index_are_refused(tmp_path: Path) -> None:
     index = tmp_path / "test.csv"
     index.write_text("path,label,label_index,subset,copy\ntest/a/1,a,0,,\ntest/b/1,b,1,,exact\n")
-    found = read_index(index, tmp_path, SimpleNamespace(label_indexes=np.array([0, 1])), ["a", "b"])
+    found = unanswered(index, tmp_path, SimpleNamespace(label_indexes=np.array([0, 1])), ["a", "b"])
     assert (found.paths, found.labels, found.copies) == (["test/a/1", "test/b/1"], ["a", "b"], ["", "exact"])
     with pytest.raises(UserError, match=r"does not hold the faces of .*test\.csv; run split and preprocess again"):
-        read_index(index, tmp_path, SimpleNamespace(label_indexes=np.array([1, 0])), ["a", "b"])
+        unanswered(index, tmp_path, SimpleNamespace(label_indexes=np.array([1, 0])), ["a", "b"])
 
 
 def test_evenly_spaced_rows_span_all() -> None:

@@ -2,7 +2,6 @@
 
 from stages._entry.start import Start
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,14 +10,12 @@ from pydantic import Field
 
 from emotion.errors import UserError
 from emotion.params import Params
-from stages._entry import stage as _stage
 from stages._entry.stage import (
     Block,
     Choice,
     Later,
     Section,
     Values,
-    did_you_mean,
     read_params,
     resolve,
     run_stage,
@@ -192,7 +189,7 @@ def test_values_take_some_keys_of_a_section_and_leave_the_others() -> None:
 
 
 def test_a_chosen_block_is_validated_when_it_is_loaded() -> None:
-    choice = Choice("data.source", "emotion.sources", "Source")
+    choice = Choice("data.source", "emotion.sources", "Source", "source")
     block = resolve({"data": {"source": "synthetic", "synthetic": {"seed": -1}}}, choice)
     assert block == Block(Later("data.synthetic", "emotion.sources.synthetic.source", "Source"), {"seed": -1})
     with pytest.raises(UserError, match=r"data\.synthetic\.seed: -1: "):
@@ -202,30 +199,7 @@ def test_a_chosen_block_is_validated_when_it_is_loaded() -> None:
 @pytest.mark.parametrize("name", ["nothing", "", None, 3, ["local"], "__init__", "local.py", "../labels"])
 def test_only_the_files_of_the_package_can_be_chosen(name: object) -> None:
     with pytest.raises(UserError, match=r"data\.source: .* is not one of .*local"):
-        resolve({"data": {"source": name}}, Choice("data.source", "emotion.sources", "Source"))
+        resolve({"data": {"source": name}}, Choice("data.source", "emotion.sources", "Source", "source"))
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
-
-
-def test_json_is_written_to_six_decimals_and_keeps_its_order(tmp_path: Path) -> None:
-    _stage.write_json(tmp_path / "new" / "x.json", {"b": 1 / 3, "a": {"n": 2, "text": "é"}})
-    assert json.loads((tmp_path / "new" / "x.json").read_text()) == {"b": 0.333333, "a": {"n": 2, "text": "é"}}
-    assert (tmp_path / "new" / "x.json").read_text().index("b") < (tmp_path / "new" / "x.json").read_text().index("a")
-
-
-def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: Path, target: Path) -> None:
-        raise OSError("no space left")
-
-    _stage.write_file(tmp_path / "x", "old")
-    monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(OSError, match="no space"):
-        _stage.write_file(tmp_path / "x", b"new")
-    assert (tmp_path / "x").read_text() == "old"
-
-
-def test_suggestions_are_close_or_absent() -> None:
-    assert did_you_mean("val_fractoin", ["seed", "val_fraction"]) == "; did you mean 'val_fraction'?"
-    assert did_you_mean("zzz", ["seed", "val_fraction"]) == ""
-    assert did_you_mean(7, ["seed"]) == ""  # type: ignore[arg-type]

@@ -91,11 +91,12 @@ def digest(case: dict[str, Any], recipe: Recipe) -> dict[str, str]:
     from emotion.evaluation.members import load_member
     from emotion.evaluation.saliency import grad_cam
     from emotion.model.batch_norm import with_fused_batch_norm
+    from emotion.model.batched import predict_in_batches
     from emotion.model.calibration import fit_temperature
     from emotion.model.file import ModelAbout, save_model
     from emotion.training.augment import Augmentation
     from emotion.training.loop import Task, train_network
-    from emotion.training.network import build_model, predict_logits, with_probabilities
+    from emotion.training.network import build_model, with_probabilities
     from emotion.training.state import StateFile
 
     keras.utils.set_random_seed(0)
@@ -110,13 +111,13 @@ def digest(case: dict[str, Any], recipe: Recipe) -> dict[str, str]:
     faces = Faces(images, labels, None)
     with tempfile.TemporaryDirectory() as folder:
         trained = train_network(
-            Task(network, faces, faces, LABELS, recipe, augment, seed=0),
+            Task(network, faces, faces, LABELS, recipe, augment, network_name=case["network"], seed=0),
             state_file=StateFile(Path(folder), key="key"),
             history_path=Path(folder) / "history.csv",
         )
         logits = build_model(network, images.shape[1:], LABELS, for_training=False)
         logits.set_weights(trained.weights)
-        temperature = fit_temperature(labels, predict_logits(with_fused_batch_norm(logits), images))
+        temperature = fit_temperature(labels, predict_in_batches(with_fused_batch_norm(logits), images))
         path = Path(folder) / "0.keras"
         save_model(with_probabilities(logits, temperature), path, ModelAbout(["a"] * LABELS, side_px, 1, temperature))
         member = load_member(path)

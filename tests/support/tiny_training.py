@@ -89,6 +89,7 @@ def train(job: dict[str, Any], recipe: Recipe) -> list[str]:
                 label_count=3,
                 recipe=recipe,
                 augment=lambda pictures, seed: tf.cast(pictures, tf.float32),
+                network_name=job["network"],
                 seed=0,
             ),
             state_file=StateFile(folder, key="key"),

@@ -231,7 +231,7 @@ def test_a_killed_training_whose_state_was_damaged_ends_with_the_same_bytes(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mutation", ["shuffle", "watchers", "optimizer"])
+@pytest.mark.parametrize("mutation", ["shuffle", "patience", "optimizer"])
 def test_the_proof_notices_a_state_that_is_not_restored(
     mutation: str, tmp_path: Path, records: Path, uninterrupted_plateau: dict[str, bytes]
 ) -> None:
@@ -252,7 +252,16 @@ original = module.training_batches
 module.training_batches = lambda faces, **k: original(faces, **{**k, "first_epoch": 0, "epochs": k["epochs"]})
 """,
     ),
-    "watchers": ("emotion.training.resume", "module.Session.on_train_begin = lambda self, logs=None: None"),
+    "patience": (
+        "emotion.training.resume",
+        """
+original, begun = module.lowers_rate, []
+def forgetful(losses, *, patience):
+    begun.append(len(losses))
+    return original(losses[begun[0] - 1 :], patience=patience)
+module.lowers_rate = forgetful
+""",
+    ),
     "optimizer": (
         "emotion.training.resume",
         """

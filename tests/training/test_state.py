@@ -361,7 +361,7 @@ def test_only_the_first_of_several_processes_touches_files_and_speaks(
 def session_state(epochs: int) -> TrainingState:
     """What a session needs of a state before it has a model."""
     history = [{"epoch": epoch + 1, "loss": 1 / (epoch + 1)} for epoch in range(epochs)]
-    facts = {"history": history, "stopped": False, "kept_epoch": epochs, "best_accuracy": 0.5, "watchers": []}
+    facts = {"history": history, "stopped": False, "kept_epoch": epochs, "best_accuracy": 0.5}
     return TrainingState({"kept/0000": np.full(2, epochs, np.float32)}, facts)
 
 
@@ -376,10 +376,12 @@ def session_files(tmp_path: Path) -> StateFile:
 
 def begun(file: StateFile) -> Any:
     from emotion.training.kept_weights import KeepWeights
+    from emotion.training.recipe import Recipe
     from emotion.training.resume import Session
+    from tests.support.tiny_training import RECIPE
 
     keeper = KeepWeights(keep="best", averaged=False, ema_decay=0.0)
-    return Session(file, file.path.with_name("history.csv"), keeper)
+    return Session(Recipe.model_validate(RECIPE), file, file.path.with_name("history.csv"), keeper)
 
 
 def test_a_session_goes_on_from_the_state_before_with_its_history(
@@ -388,7 +390,7 @@ def test_a_session_goes_on_from_the_state_before_with_its_history(
     damage(session_files.path)
     session = begun(session_files)
     model = SimpleNamespace(variables=[], optimizer=SimpleNamespace(variables=[]))
-    assert session.enter(model, 0, []) == 2
+    assert session.enter(model, 0, can_stop=True) == 2
     assert session.kept_weights[0].tolist() == [2, 2]
     assert session_files.path.with_name("history.csv").read_text() == "epoch,loss\n1,1.0\n2,0.5\n"
     said = capsys.readouterr().out.splitlines()
@@ -403,5 +405,5 @@ def test_a_state_damaged_while_a_session_runs_ends_it_rather_than_mix_two_epochs
     for path in (session_files.path, session_files.before)[: 2 - left]:
         damage(path)
     with pytest.raises(UserError, match="the state of epoch 3 can no longer be read .*run `dvc repro` again"):
-        session.enter(SimpleNamespace(), 0, [])
+        session.enter(SimpleNamespace(), 0, can_stop=True)
     assert len(begun(session_files).history) == 2 * left, "the next run takes what is left"
