@@ -19,8 +19,8 @@ from ruamel.yaml import YAML
 from benchmarks.pipeline import run_data_stages, run_data_stages_of
 from benchmarks.pretrained import pretrain, settings
 from benchmarks.processes import PARAMS, RESULTS, machine, read_params, run_train
-from emotion.report.page import percent
 from emotion.files import write_json
+from emotion.report.page import percent
 
 NETWORKS = ("stacked_cnn", "vgg", "resnet", "mini_xception", "transfer")
 AS_PUBLISHED = {"precision": "bfloat16", "warmup_epochs": 1.0}

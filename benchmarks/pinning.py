@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.processes import RESULTS, ROOT, machine, read_params, run_module, significant
+from emotion.files import write_json
 from emotion.runtime.pins import pin
 from emotion.training.bfloat16 import slowdown
 from emotion.training.recipe import Recipe
-from emotion.files import write_json
 
 if TYPE_CHECKING:  # both import TensorFlow, which pin() must come before
     import tensorflow as tf

@@ -1,18 +1,19 @@
 """Train one member: a network, from TFRecords to a self-contained model file."""
 
-from stages._entry.start import START
+from stages._entry.start import PARAMS_FILE, START
 
 from contextlib import nullcontext
 from pathlib import Path
 
 from emotion.files import write_json
 from emotion.model.calibration import calibrate
+from emotion.params import parse_params
 from emotion.runtime.pins import pin
 from emotion.runtime.processes import check_backend, process_index
 from emotion.training.bfloat16 import slowdown, warn_if_slow
 from emotion.training.recipe import Recipe
 from stages._entry.environment import versions
-from stages._entry.stage import Block, Choice, Later, Reads, Section, parse_params, run_stage
+from stages._entry.stage import Block, Choice, Later, Reads, Section, run_stage
 from stages._entry.unchanged import declared_code
 
 READS: Reads = {
@@ -58,7 +59,7 @@ def train(
         "versions": versions(*(("jax", "jaxlib") if recipe.backend == "jax" else ())),
         "lock": START.code.get("requirements.lock"),
     }
-    code = declared_code(START, "train", parse_params(START.params))
+    code = declared_code(START, "train", parse_params(START.params, PARAMS_FILE))
     state_file = StateFile(state, key=state_key({"made_with": made_with, "code": code}, [train, val]))
     faces, held_out = load_records(train), load_records(val)
     about, shape = faces.about, faces.images.shape[1:]

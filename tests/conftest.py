@@ -11,7 +11,8 @@ from emotion.sources.local.source import Source
 from tests.support import evaluated
 from tests.support.pictures import numbered, write_zip
 
-# A shell's background job, as CI may be one, ignores Ctrl-C, and so would the programs that the tests start and interrupt.
+# A shell's background job, as CI may be one, ignores Ctrl-C, and so would the programs that the tests start and
+# interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

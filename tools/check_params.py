@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from emotion.errors import UserError, did_you_mean
+from emotion.params import read_params
 from emotion.runtime.quiet import import_tensorflow
-from stages._entry.stage import Choice, Later, Reading, Shown, Values, read_params, resolve
+from stages._entry.stage import Choice, Later, Reading, Shown, Values, resolve
 
 HEADING = "params.yaml:"
 

@@ -13,6 +13,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from emotion.errors import UserError
+from emotion.params import read_params
 from tools.check_params import problems
 from tools.verify import compare, output_digests
 
@@ -39,7 +40,7 @@ def record(root: Path) -> None:
     stale = subprocess.run(["dvc", "status", "--quiet"], cwd=root, check=False).returncode
     if stale:
         raise UserError("the run is not complete (see `dvc status`); run `dvc repro` first")
-    members = YAML(typ="safe").load(root / "params.yaml")["model"]["members"]
+    members = read_params(root / "params.yaml")["model"]["members"]
     made = root / PUBLISHED.with_name(f"{PUBLISHED.name}.part")
     shutil.rmtree(made, ignore_errors=True)
     for name in (*_RUN, "data/predictions.csv", f"models/{members[0]}.keras"):

@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 import keras
 from keras import layers
 from pydantic import ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from emotion.errors import UserError
+from emotion.params import read_params
 from emotion.training.network import Network, build_model
 
 
@@ -58,16 +57,14 @@ def _multiply_adds(layer: keras.Layer, inputs: tuple[int, ...], outputs: tuple[i
 
 def read_networks(params: Path) -> dict[str, Network]:
     """The networks that a parameter file has a block for, by name, sorted. Raises UserError."""
+    if not params.is_file():
+        raise UserError(f"{params} does not exist; run this in the project's folder, or name a file with --params")
     try:
-        model: dict[str, Any] = YAML(typ="safe").load(params)["model"]
+        model: dict[str, Any] = read_params(params)["model"]
         blocks = {name: block for name, block in sorted(model.items()) if isinstance(block, dict)}
         modules = {name: importlib.import_module(f"emotion.networks.{name}") for name in blocks}
         return {name: modules[name].Network.model_validate(block) for name, block in blocks.items()}
-    except FileNotFoundError:
-        raise UserError(
-            f"{params} does not exist; run this in the project's folder, or name a file with --params"
-        ) from None
-    except (YAMLError, KeyError, TypeError, AttributeError, ModuleNotFoundError, ValidationError) as error:
+    except (UserError, KeyError, TypeError, AttributeError, ModuleNotFoundError, ValidationError) as error:
         raise UserError(f"{params} has no `model` section with networks of this project ({error})") from None
 
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from emotion.commands.options import add_model_options, predictor_from
-from emotion.inference.scoring import labelled_pictures, score
+from emotion.inference.labelled_pictures import labelled_pictures, score
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

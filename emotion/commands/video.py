@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     predictor = predictor_from(arguments)
     if predictor.detector is not None:
         predictor = predictor.with_detector(BlazeFace(halvings=1))
-    progress = Progress(source.expected)
+    progress = FrameCounter(source.expected)
     summary = label_video(
         source,
         FaceTracker(predictor, smoothing_s=arguments.smooth),
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-class Progress:
+class FrameCounter:
     """A line on stderr that is rewritten twice a second, on a terminal only."""
 
     def __init__(self, expected: int) -> None:

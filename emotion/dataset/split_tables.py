@@ -17,8 +17,8 @@ _SUBSETS = {"PublicTest": "public", "PrivateTest": "private"}
 def index_table(faces: list[Face], parts: np.ndarray, pairs: list[Pair]) -> pd.DataFrame:
     """One row per face: path, label, label_index, subset, split, and `copy`.
 
-    `copy` says of a test picture what copy of it lies in train or validation (pictures dropped from there do not count):
-    `exact`, `near` or empty.
+    `copy` says of a test picture what copy of it lies in train or validation (pictures dropped from there do not
+    count): `exact`, `near` or empty.
     """
     labels = label_order(face.label for face, part in zip(faces, parts, strict=True) if part == "train")
     return pd.DataFrame(

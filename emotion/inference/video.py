@@ -87,7 +87,7 @@ class VideoFile:
         self._writer: cv2.VideoWriter | None = None
 
     def write(self, frame: np.ndarray, seconds: float) -> None:
-        """Append the frame of this time, uint8 [height, width, 3] RGB, as often as the rate asks for since the last one.
+        """Append a frame, uint8 [height, width, 3] RGB, as often as the rate asks for since the last one.
 
         Raises UserError when the file cannot be written.
         """

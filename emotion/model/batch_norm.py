@@ -1,4 +1,4 @@
-"""Batch normalisation with the same bits on every x86-64 processor, twice as fast to train in bfloat16 as the stock layer.
+"""Batch normalisation with the same bits on every x86-64 processor, and quicker to train in bfloat16.
 
 The stock layer divides by a square root with `Rsqrt`, which each make of processor approximates in its own way. Saved
 models hold the stock layer; the layers here stand in for it while this project trains and predicts.
@@ -63,7 +63,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
 
 def with_fused_batch_norm(model: keras.Model) -> keras.Model:
-    """Copy a model of stock layers, weights included, with this project's batch normalisation in the stock one's place."""
+    """Copy a model of stock layers, weights included, with this project's batch normalisation in it."""
 
     def copy(layer: keras.layers.Layer) -> keras.layers.Layer:
         kind = FusedBatchNormalization if type(layer) is keras.layers.BatchNormalization else type(layer)

@@ -1,10 +1,11 @@
 """A residual network for small pictures, with attention as an option.
 
-Sources: He et al. 2015 (https://arxiv.org/abs/1512.03385), in the form for 32x32 pictures: a 3x3 stem, no pooling behind it,
-two 3x3 convolutions a block. A shortcut that halves the side averages 2x2 pixels before its 1x1 convolution (ResNet-D, He et al.
-2018, https://arxiv.org/abs/1812.01187); its plain form, a 1x1 convolution with stride 2 and few channels, also makes oneDNN in
-TensorFlow 2.21 write outside its memory. Attention at the end of each block: squeeze-and-excitation (Hu et al. 2017,
-https://arxiv.org/abs/1709.01507) or CBAM (Woo et al. 2018, https://arxiv.org/abs/1807.06521).
+Sources: He et al. 2015 (https://arxiv.org/abs/1512.03385), in the form for 32x32 pictures: a 3x3 stem, no pooling
+behind it, two 3x3 convolutions a block. A shortcut that halves the side averages 2x2 pixels before its 1x1 convolution
+(ResNet-D, He et al. 2018, https://arxiv.org/abs/1812.01187); its plain form, a 1x1 convolution with stride 2 and few
+channels, also makes oneDNN in TensorFlow 2.21 write outside its memory. Attention at the end of each block:
+squeeze-and-excitation (Hu et al. 2017, https://arxiv.org/abs/1709.01507) or CBAM (Woo et al. 2018,
+https://arxiv.org/abs/1807.06521).
 """
 
 from typing import Literal

@@ -20,8 +20,9 @@ from emotion.training.pretrained import checked_file
 from emotion.training.recipe import Recipe
 
 _OURS = "transfer_"  # begins the name of every layer that is not the backbone's
-# EfficientNet (not V2) normalises inside, with statistics that only its ImageNet file brings and in a way that depends on the
-# `weights` argument. Here its own layer stays idle and these stand in; source: keras/src/applications/efficientnet.py.
+# EfficientNet (not V2) normalises inside, with statistics that only its ImageNet file brings, in a way that depends on
+# the `weights` argument. Here its own layer stays idle and these stand in.
+# Source: keras/src/applications/efficientnet.py.
 _IMAGENET_MEAN, _IMAGENET_DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 
 
@@ -108,8 +109,9 @@ class Network(Params):
         except Exception as error:
             reason = str(error).strip().split("\n")[0]
             raise UserError(
-                f"model.transfer.weights: {self.weights}: cannot be loaded into {self.backbone} ({reason}); imagenet needs "
-                "a network once (or its file in ~/.keras/models), a file must hold this backbone's weights without its top"
+                f"model.transfer.weights: {self.weights}: cannot be loaded into {self.backbone} ({reason}); imagenet "
+                "needs a network once (or its file in ~/.keras/models), a file must hold this backbone's weights "
+                "without its top"
             ) from None
         for layer, there in zip(_weighted(model), _weighted(source), strict=True):
             layer.set_weights(there.get_weights())
@@ -147,8 +149,8 @@ class Network(Params):
         if self.unfreeze not in names:
             meant = did_you_mean(self.unfreeze, names)
             raise UserError(
-                f"model.transfer.unfreeze: {self.backbone} has no layer {self.unfreeze!r}{meant} It takes all, a number of "
-                f"layers, or one of its {len(names)} layers, the last of which is {names[-1]!r}"
+                f"model.transfer.unfreeze: {self.backbone} has no layer {self.unfreeze!r}{meant} It takes all, a "
+                f"number of layers, or one of its {len(names)} layers, the last of which is {names[-1]!r}"
             )
         return backbone[names.index(self.unfreeze) :]
 
@@ -184,7 +186,7 @@ def preprocessing(backbone: str) -> Preprocessing:
 
 
 def _as_backbone_expects(pixels: keras.KerasTensor, wanted: Preprocessing) -> keras.KerasTensor:
-    """Pixels float32 [batch, size, size, 1 or 3], 0-255 -> float32 [batch, size, size, 3] as `preprocess_input` gives it."""
+    """Pixels float32 [batch, size, size, 1 or 3], 0-255 -> [batch, size, size, 3] as `preprocess_input` gives them."""
     x = pixels
     if pixels.shape[-1] == 1:
         x = layers.Concatenate(dtype="float32", name=f"{_OURS}grey_to_rgb")([x, x, x])

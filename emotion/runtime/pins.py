@@ -12,8 +12,8 @@ from emotion.runtime.quiet import import_tensorflow
 
 # oneDNN everywhere: left alone, TensorFlow uses it on some processors only.
 _ALWAYS = {"TF_ENABLE_ONEDNN_OPTS": "1", "ONEDNN_DEFAULT_FPMATH_MODE": "STRICT"}
-# The same float32 bits on every x86-64 processor since 2013: held to these instructions, oneDNN computes the same sums in
-# the same order whatever newer ones there are, and whatever the sizes of the caches.
+# The same float32 bits on every x86-64 processor since 2013: held to these instructions, oneDNN computes the same
+# sums in the same order whatever newer ones there are, and whatever the sizes of the caches.
 _PORTABLE = {"ONEDNN_MAX_CPU_ISA": "AVX2"}
 # What else TensorFlow and oneDNN would take from the environment.
 _FORGOTTEN = (

@@ -54,8 +54,8 @@ def join(devices: int) -> None:
         jax.distributed.initialize(address, count, process_index(), heartbeat_timeout_seconds=_HEARTBEAT_S)
     except (RuntimeError, ValueError) as error:
         raise UserError(
-            f"process {process_index()} of {count} did not meet the others at JAX_COORDINATOR_ADDRESS={address!r} ({error}); "
-            "start all of them, with the same address (host:port of process 0) and a JAX_PROCESS_ID each"
+            f"process {process_index()} of {count} did not meet the others at JAX_COORDINATOR_ADDRESS={address!r} "
+            f"({error}); start all of them, with the same address (host:port of process 0) and a JAX_PROCESS_ID each"
         ) from None
 
 

@@ -13,7 +13,7 @@ def features() -> frozenset[str]:
 
 
 def name() -> str:
-    """The processor's name, numbers and widest instructions: `AMD EPYC (AuthenticAMD family 26 model 2), AVX2 FMA AVX-512`."""
+    """Its name, numbers and widest instructions: `AMD EPYC (AuthenticAMD family 26 model 2), AVX2 FMA AVX-512`."""
     facts = _facts()
     if "model name" not in facts:
         return platform.processor() or platform.machine() or "unknown"

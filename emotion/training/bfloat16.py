@@ -3,9 +3,8 @@
 import sys
 import time
 
-_SLOW = (
-    2.0  # times as long as float32; noise alone stays below, a processor without the instructions is seen at 5 to 15
-)
+# Times as long as float32: noise alone stays below, a processor without the instructions is seen at 5 to 15.
+_SLOW = 2.0
 
 
 def slowdown() -> float:
@@ -21,8 +20,8 @@ def warn_if_slow(times: float) -> None:
     """Print one warning to stderr when bfloat16 takes so many `times` as long as float32 that it cannot pay."""
     if times > _SLOW:
         print(
-            f"warning: train.precision: bfloat16 computes gradients about {times:.0f} times slower than float32 on this "
-            "processor, which lacks the instructions for it; stop and set train.precision: float32",
+            f"warning: train.precision: bfloat16 computes gradients about {times:.0f} times slower than float32 on "
+            "this processor, which lacks the instructions for it; stop and set train.precision: float32",
             file=sys.stderr,
         )
 

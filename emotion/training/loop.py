@@ -108,8 +108,8 @@ def train_network(
         history_path: CSV rewritten after each epoch.
         start: changes the weights of the new model, before the first epoch and after the network's own pretrained ones.
 
-    Raises UserError: loss not a number, out of memory, a recipe that needs a validation set where there is none, or one that
-    asks for portable bits of a network that has none.
+    Raises UserError: loss not a number, out of memory, a recipe that needs a validation set where there is none, or
+    one that asks for portable bits of a network that has none.
     """
     recipe, shape = task.recipe, task.train.images.shape[1:]
     _check_validation(recipe, task.val)

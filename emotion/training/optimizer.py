@@ -37,7 +37,7 @@ class WarmedUpAdamW(_WarmedUpAverage, keras.optimizers.AdamW):
 
 
 def average_warm_up(steps: Any) -> Any:
-    """The largest decay of an average of the weights after so many steps (a number or a tensor): 0.1 at 0, 0.991 at 1,000.
+    """The largest decay of an average of the weights after `steps` (a number or a tensor): 0.1 at 0, 0.991 at 1,000.
 
     Source: `num_updates` of tf.train.ExponentialMovingAverage
     (https://www.tensorflow.org/api_docs/python/tf/train/ExponentialMovingAverage).

@@ -1,4 +1,4 @@
-"""What a validation loss that no longer falls leads to. Functions of the history alone, so a resumed training agrees."""
+"""What a validation loss that no longer falls leads to: functions of the history, so a resumed training agrees."""
 
 import math
 from collections.abc import Sequence

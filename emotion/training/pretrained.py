@@ -64,8 +64,8 @@ def start_from(model: keras.Model, path: Path, labels: list[str]) -> None:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise UserError(
             f"train.init.path: {path} does not fit the network: {'; '.join(problems[:3])}{more}. It was made with "
-            f"{about.made_with.get('network')}, {about.size_px} px and {about.channels} channel(s): set model.network with "
-            "its parameters, preprocess.size_px and preprocess.channels to the same"
+            f"{about.made_with.get('network')}, {about.size_px} px and {about.channels} channel(s): set model.network "
+            "with its parameters, preprocess.size_px and preprocess.channels to the same"
         )
     for layer in wanted:
         layer.set_weights(known[layer.name])

@@ -23,8 +23,8 @@ from emotion.training.state import StateFile, TrainingState
 class Session(keras.callbacks.Callback):
     """Saves everything after each epoch, restores it before the first, and writes the history.
 
-    It must be the last callback: the others have then said all they have to say of the epoch. From the history it decides
-    when the learning rate falls and when the training ends.
+    It must be the last callback: the others have then said all they have to say of the epoch. From the history it
+    decides when the learning rate falls and when the training ends.
     """
 
     def __init__(self, recipe: Recipe, state_file: StateFile, history_path: Path, keeper: KeepWeights) -> None:
@@ -71,9 +71,9 @@ class Session(keras.callbacks.Callback):
     def enter(self, model: keras.Model, first_epoch: int, *, can_stop: bool) -> int:
         """Begin the phase whose first epoch is `first_epoch`, or go on in it; both count from 0.
 
-        A new phase takes the weights as the last one saved them, and nothing of its optimizer, so that it begins the same
-        whether the run was interrupted or not. Only where it `can_stop` does early stopping count. Returns the epoch to go on with. Raises UserError when the saved state is no
-        longer the one that the history is from.
+        A new phase takes the weights as the last one saved them, and nothing of its optimizer, so that it begins the
+        same whether the run was interrupted or not. Only where it `can_stop` does early stopping count. Returns the
+        epoch to go on with. Raises UserError when the saved state is no longer the one that the history is from.
         """
         self._first_epoch, self._can_stop = first_epoch, can_stop
         if from_first_process([len(self.history)]) != [len(self.history)]:  # waits for process 0 to have saved, too

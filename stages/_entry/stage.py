@@ -14,11 +14,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from emotion.errors import UserError, did_you_mean
-from emotion.params import Params
+from emotion.params import Params, parse_params, read_params
 from stages._entry.environment import warn_if_unlocked
 from stages._entry.unchanged import changed_code, check_unchanged
 
@@ -109,13 +107,13 @@ class Block:
 def run_stage(stage: Callable[..., None], reads: Reads, start: Start) -> None:
     """Call `stage` with the arguments named in `reads` taken from params.yaml, all others from the command line.
 
-    An argument `index_dir: Path` is `--index-dir PATH`. Exits 1 with one message when the user can mend what is wrong, and
-    when the stage's code or parameters are no longer those of its `start`: DVC then records nothing.
+    An argument `index_dir: Path` is `--index-dir PATH`. Exits 1 with one message when the user can mend what is
+    wrong, and when the stage's code or parameters are no longer those of its `start`: DVC then records nothing.
     """
     try:
         arguments = _command_line(stage, skip=reads)
         warn_if_unlocked()
-        document = parse_params(start.params)
+        document = parse_params(start.params, PARAMS_FILE)
         stage(**arguments, **{name: resolve(document, reading) for name, reading in reads.items()})
         changed = changed_code(start, stage.__name__, document) + changed_params(document, reads)
         check_unchanged(stage.__name__, changed)
@@ -123,24 +121,6 @@ def run_stage(stage: Callable[..., None], reads: Reads, start: Start) -> None:
         sys.exit(f"{stage.__name__}: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-def read_params(path: Path) -> Mapping[str, Any]:
-    """Read params.yaml as DVC does (YAML 1.2: `1e-3` is a number). Raises UserError when it is not a mapping."""
-    return parse_params(path.read_bytes() if path.is_file() else None, path)
-
-
-def parse_params(content: bytes | None, path: Path = PARAMS_FILE) -> Mapping[str, Any]:
-    """Parse the bytes of params.yaml; None stands for a missing file. Raises UserError as `read_params` does."""
-    if content is None:
-        raise UserError(f"{path} is missing; run the stage from the project's root, where params.yaml lies")
-    try:
-        document = YAML(typ="safe").load(content)
-    except YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {error}") from None
-    if not isinstance(document, Mapping):
-        raise UserError(f"{path} must hold sections such as `train:`; it holds {type(document).__name__}")
-    return document
 
 
 def changed_params(document: Mapping[str, Any], reads: Reads) -> list[str]:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from emotion import cli
 from emotion.dataset.labels import EMOTIONS
-from emotion.inference.scoring import wilson_interval
+from emotion.inference.labelled_pictures import wilson_interval
 from tests.support.sample_pictures import canvas_with, drawn_face, png
 
 

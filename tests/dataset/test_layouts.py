@@ -86,7 +86,10 @@ def test_clutter_is_passed_over(read: Read) -> None:
     ("paths", "message"),
     [
         ((), "no image; found nothing; expected train/<label>/<image>"),
-        (("README.md", "a/happy/1.heic"), r"no image; found README.md, a/happy/ \(1 files\); expected .*\.bmp, \.dib, \.gif"),
+        (
+            ("README.md", "a/happy/1.heic"),
+            r"no image; found README.md, a/happy/ \(1 files\); expected .*\.bmp, \.dib, \.gif",
+        ),
         (("1.jpg", "2.jpg"), "2 of 2 images lie in no label folder, such as 1.jpg, 2.jpg"),
         (("train/1.jpg", "test/2.jpg"), r"2 of 2 images lie in no label folder.*found test/ \(1 files\), train/"),
         ((*SPLIT, "overview.png"), "1 of 5 images lie in no label folder, such as overview.png; found overview.png"),

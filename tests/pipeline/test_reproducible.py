@@ -98,7 +98,7 @@ PIN_LINES = {
 @one_core
 @pytest.mark.parametrize("pin", list(PIN_LINES))
 def test_the_proof_notices_a_pin_that_is_not_set(pin: str, tmp_path: Path, records: Path) -> None:
-    """The run of `test_vgg_gives_the_same_bytes_on_one_core_for_another_user`, one line of emotion/runtime/pins.py less."""
+    """The run of `test_vgg_gives_the_same_bytes_on_one_core_for_another_user`, one line of pins.py less."""
     overrides = {**VGG, "train.precision": "float32"}
     expected = train(tmp_path / "pinned", records, overrides=overrides)
     unpinned = tmp_path / "unpinned"

@@ -1,4 +1,4 @@
-"""The same bits on emulated processors of other makes as on this one, in training, evaluation and the whole pipeline."""
+"""The same bits on emulated processors of other makes as on this one, in training and in the whole pipeline."""
 
 import hashlib
 import itertools
@@ -138,7 +138,7 @@ def check_pipeline(folder: Path, processors: tuple[str, ...]) -> None:
 
 def pipeline(folder: Path, processor: str | None) -> dict[str, str]:
     """Run every stage as dvc.yaml does, each process on its own under the processor: output -> MD5."""
-    (folder / "stages").mkdir(parents=True)
+    (folder / "emotion/report").mkdir(parents=True)
     (folder / "emotion/report/report.html.j2").symlink_to(tiny.ROOT / "emotion/report/report.html.j2")
     (folder / "data/synthetic").mkdir(parents=True)
     tiny.write_params(folder, {"train.epochs": 2, "train.warmup_epochs": 0.5, "evaluate.robustness": True})

@@ -1,4 +1,4 @@
-"""What `portable` refuses and warns of, and that nothing it allows holds an operation that processors compute differently."""
+"""What `portable` refuses and warns of; what it allows holds no operation that processors compute differently."""
 
 import json
 import subprocess

@@ -9,14 +9,13 @@ import pytest
 from pydantic import Field
 
 from emotion.errors import UserError
-from emotion.params import Params
+from emotion.params import Params, read_params
 from stages._entry.stage import (
     Block,
     Choice,
     Later,
     Section,
     Values,
-    read_params,
     resolve,
     run_stage,
     validate,

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from emotion.errors import UserError
+from emotion.params import read_params
 from stages._entry import stage as _stage
 from stages._entry import unchanged as _unchanged
-from stages._entry.stage import Choice, Section, changed_params, parse_params
+from stages._entry.stage import Choice, Section, changed_params
 from stages._entry.unchanged import changed_code, check_unchanged, declared_code
 from tests.support import tiny
 
-PARAMS = parse_params((tiny.ROOT / "params.yaml").read_bytes())
+PARAMS = read_params(tiny.ROOT / "params.yaml")
 
 
 def test_the_declared_code_is_that_of_dvc_yaml_with_the_chosen_network() -> None:
@@ -60,7 +61,7 @@ def test_a_parameter_that_changed_is_named_and_another_stages_is_not(
     }
     monkeypatch.chdir(tmp_path)
     tiny.write_params(tmp_path, {})
-    before = parse_params(Path("params.yaml").read_bytes())
+    before = read_params(Path("params.yaml"))
     tiny.write_params(tmp_path, {"split.seed": 5, "model.resnet.width": 4})
     assert changed_params(before, reads) == []
     tiny.write_params(tmp_path, {"model.vgg.width": 6, "train.epochs": 3})
@@ -96,4 +97,4 @@ def test_a_stage_whose_parameters_change_while_it_runs_ends_with_one_error(tmp_p
 def test_every_stage_notes_its_files_before_it_imports_anything_else() -> None:
     for file in sorted((tiny.ROOT / "stages").glob("[a-z]*.py")):
         imports = [line for line in file.read_text().splitlines() if line.startswith(("import ", "from "))]
-        assert imports[0] == "from stages._entry.start import START", file
+        assert imports[0].startswith("from stages._entry.start import "), file

@@ -1,4 +1,4 @@
-"""A data set of one's own: drawn faces in colour, 96 px, five labels, unbalanced. `python -m tests.support.own_pictures FILE.zip`."""
+"""A data set of one's own: drawn faces in colour, 96 px: `python -m tests.support.own_pictures FILE.zip`."""
 
 import sys
 import zipfile
@@ -22,7 +22,7 @@ DRAWN = Source(seed=1, train_images=14, test_images=7, min_intensity=0.7, noise=
 
 
 def picture(label: str, number: int) -> bytes:
-    """One face as PNG: 96 x 96 RGB, in a light that depends on the label, so that a training of seconds tells them apart."""
+    """One face as PNG: 96 x 96 RGB, in a light that depends on the label, so that seconds of training suffice."""
     grey = cv2.resize(DRAWN.draw("train", EXPRESSIONS[label], number), (96, 96), interpolation=cv2.INTER_CUBIC)
     light = LIGHT[label] + np.random.default_rng(number).normal(0, 15, 3)
     return cv2.imencode(".png", (grey[..., None] * (light / 255)).clip(0, 255).astype(np.uint8))[1].tobytes()

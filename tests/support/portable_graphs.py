@@ -1,6 +1,6 @@
-"""What TensorFlow's optimiser makes of training and evaluation: `python -m tests.support.portable_graphs NETWORK...` prints JSON.
+"""What TensorFlow's optimiser makes of training and evaluation: `python -m tests.support.portable_graphs NETWORK...`.
 
-For each network and optimizer the unportable operations found, and how many operations were looked at.
+Prints JSON: for each network and optimizer the unportable operations found, and how many operations were looked at.
 """
 
 import json

@@ -35,7 +35,7 @@ def png(image: np.ndarray) -> bytes:
 
 
 def write_examples(folder: Path) -> None:
-    """Six faces of different emotions, a wall, a text that is called a picture, and four seconds of a face that moves."""
+    """Six faces of different emotions, a wall, a text called a picture, and four seconds of a face that moves."""
     folder.mkdir(parents=True, exist_ok=True)
     places = ((180, 44), (336, 39), (27, 34), (338, 174), (30, 176), (186, 180))
     labels = ("surprise", "angry", "happy", "neutral", "sad", "fear")

@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from emotion.errors import UserError
-from stages._entry.stage import read_params
+from emotion.params import read_params
 from tools import publish as _publish
 from tools.check_params import problems
 from tools.publish import _keep_predictions, judge, prepare, record, rerun

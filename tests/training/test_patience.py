@@ -1,4 +1,4 @@
-"""When a validation loss that no longer falls lowers the rate and ends the training: as Keras' own callbacks decide it."""
+"""When a validation loss that no longer falls lowers the rate and ends the training: as Keras' callbacks decide."""
 
 import math
 from types import SimpleNamespace

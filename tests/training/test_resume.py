@@ -13,8 +13,8 @@ from typing import IO
 
 import pytest
 
+from emotion.params import read_params
 from emotion.training.state import state_key
-from stages._entry.stage import parse_params
 from stages._entry.unchanged import declared_code
 from tests.support import tiny
 
@@ -174,7 +174,7 @@ def test_other_inputs_packages_or_code_have_another_key(tmp_path: Path) -> None:
 
 
 def test_the_code_that_a_training_is_made_of_is_part_of_its_key() -> None:
-    params = parse_params((tiny.ROOT / "params.yaml").read_bytes())
+    params = read_params(tiny.ROOT / "params.yaml")
     code = declared_code(START, "train", params)
     assert {"stages/train.py", "emotion/training/state.py", "emotion/networks/vgg.py", "requirements.lock"} <= set(code)
 

@@ -1,4 +1,4 @@
-"""Wherever a save is cut off, and whatever bit of a saved state is flipped, a training goes on from one of the last two."""
+"""Wherever a save is cut off, whatever bit is flipped, a training goes on from one of its last two states."""
 
 import errno
 import io

@@ -16,6 +16,7 @@ from emotion.dataset.archive import list_faces, read_faces
 from emotion.dataset.copies import Pair, group_copies
 from emotion.dataset.images import decode_image
 from emotion.dataset.labels import label_order
+from emotion.params import read_params
 from emotion.report.page import render_text
 
 _BLANK_SPREAD = 1.0  # grey levels of standard deviation: a picture below it shows nothing
@@ -68,14 +69,12 @@ def conflicts(copies: pd.DataFrame) -> list[tuple[str, str, int]]:
 
 def model_context(run: Path) -> dict[str, Any]:
     """What the model card says: metrics, the parameters they belong to, and what the model in the package scores."""
-    from ruamel.yaml import YAML
-
     members = sorted((run / "metrics/train").glob("*.json"))
     return {
         "metrics": json.loads((run / "metrics/evaluate.json").read_text()),
         "split": json.loads((run / "metrics/split.json").read_text()),
         "train": {file.stem: json.loads(file.read_text()) for file in members},
-        "params": YAML(typ="safe").load(run / "params.yaml"),
+        "params": read_params(run / "params.yaml"),
         "shipped": json.loads(_SHIPPED.read_text()),
     }
 
