@@ -1,6 +1,7 @@
 """How well the detector finds faces and frames them as FER2013 does.
 
-FER2013's pictures (--subset: tune on Training, report on PrivateTest) are pasted at a known scale onto larger canvases, found again, cropped and predicted.
+FER2013's pictures (--subset: tune on Training, report on PrivateTest) are pasted at a known scale onto larger canvases,
+found again, cropped and predicted.
 Reported for each canvas: hit rate, false finds a picture, box side / picture side, offset of the middles, and the
 accuracy after detect-and-crop against that of the pasted picture itself, both on the faces that were found.
 

@@ -2,7 +2,8 @@
 
     python -m benchmarks.large_dataset --folder /somewhere/with/8/GB [--images 717740]
 
-Writes benchmarks/results/large_dataset.json. The pictures are noise drawn at 12 px and enlarged to 48 px, a tenth of them brightened copies of others, stored as JPEG.
+Writes benchmarks/results/large_dataset.json. The pictures are noise drawn at 12 px and enlarged to 48 px, a
+tenth of them brightened copies of others, stored as JPEG.
 """
 
 import argparse

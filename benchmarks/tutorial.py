@@ -5,9 +5,9 @@
 Writes benchmarks/results/tutorial.json. (a) is benchmarks/tutorial_way.py, (b) benchmarks/input_lead.py; both see the
 training and validation faces that `split` makes of the zip, have the same threads, and take turns, each time in a new
 process. Then both train, (a) for --minutes-a at most. What has been trained need not be trained again: (a) leaves its
-curve in benchmarks/results/tutorial_curve.csv, to be given with --curve-a; (b)'s is read from the history and the timings
-of a training that has been (metrics/history/<member>.csv, .cache/train/<member>/timings.csv; --params then names its
-parameters).
+curve in benchmarks/results/tutorial_curve.csv, to be given with --curve-a; (b)'s is read from the history and the
+timings of a training that has been (metrics/history/<member>.csv, .cache/train/<member>/timings.csv; --params then
+names its parameters).
 """
 
 import argparse

@@ -1,9 +1,9 @@
 """The tutorials' way to train on FER2013: ImageDataGenerator from folders of files, a stacked CNN, Adam.
 
-    python -m benchmarks.tutorial_way FOLDER [--minutes N --curve FILE]    (FOLDER holds train/<label>/ and val/<label>/)
+    python -m benchmarks.tutorial_way FOLDER [--minutes N --curve FILE]   (FOLDER holds train/<label>/ and val/<label>/)
 
-Prints one line of JSON: the same figures as benchmarks/input_lead.py. With --minutes it trains instead, until the time is
-over or the target is reached, and writes the validation accuracy after each epoch to a CSV.
+Prints one line of JSON: the same figures as benchmarks/input_lead.py. With --minutes it trains instead, until the time
+is over or the target is reached, and writes the validation accuracy after each epoch to a CSV.
 
 Source: the widely copied FER2013 notebooks (convolutions 32-64-128-128, 1024 dense units, dropout 0.25 and 0.5, batches
 of 64, Adam at 1e-4). Networks and settings are as they stand there; only TensorFlow's threads are those of params.yaml.

@@ -1,7 +1,8 @@
 """Hyper-parameter search: Optuna proposes, DVC runs each proposal as an experiment, validation decides.
 
 Nothing of the pipeline knows of it. A trial is `dvc exp run --temp`, so each can be applied, compared and branched
-(`dvc exp apply NAME`). Hopeless ones are stopped from outside, by reading the history that training rewrites each epoch.
+(`dvc exp apply NAME`). Hopeless ones are stopped from outside, by reading the history that training rewrites
+each epoch.
 """
 
 import argparse
@@ -258,7 +259,7 @@ def open_study(name: str, *, seed: int, folder: Path = Path(".cache", "search"))
         direction="maximize",
         load_if_exists=True,
     )
-    # The sampler's own numbers begin anew in each process: without the count a resumed search would propose the same again.
+    # The sampler's own numbers begin anew in each process: without the count a resumed search would repeat itself.
     study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials), multivariate=True)
     return study
 

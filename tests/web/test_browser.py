@@ -144,7 +144,11 @@ def test_impatient_clicks_leave_no_camera_on(page, address):
         """() => {
             const media = navigator.mediaDevices, ask = media.getUserMedia.bind(media);
             window.streams = [];
-            media.getUserMedia = async (wanted) => { const stream = await ask(wanted); streams.push(stream); return stream; };
+            media.getUserMedia = async (wanted) => {
+                const stream = await ask(wanted);
+                streams.push(stream);
+                return stream;
+            };
             for (let click = 0; click < 3; click++) document.getElementById("webcam").click();
         }"""
     )

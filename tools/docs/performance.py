@@ -16,7 +16,7 @@ _RESULTS = _ROOT / "benchmarks/results"
 
 
 def performance_text(results: Path) -> str:
-    """The page that these results make; without those of tutorial, pinning, seeds or large_dataset, it lacks what they tell."""
+    """The page that these results make; without tutorial, pinning, seeds or large_dataset it lacks what they tell."""
     found = {
         name: results / f"{name}.json"
         for name in ("tutorial", "profile", "pinning", "seeds", "growth", "large_dataset", "pipeline")

@@ -154,8 +154,8 @@ def _checked(archive: Path, sha256: str | None) -> Dataset:
         archive.unlink()
         raise DatasetError(
             f"the download {archive} cannot be used: {error}\n"
-            "  It was deleted, nothing else was changed: run the stage again to download it afresh. If it comes like that "
-            "again, the dataset is one that this pipeline cannot use: set data.kaggle.dataset to another."
+            "  It was deleted, nothing else was changed: run the stage again to download it afresh. If it comes like "
+            "that again, the dataset is one that this pipeline cannot use: set data.kaggle.dataset to another."
         ) from None
     return content
 
