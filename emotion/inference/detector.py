@@ -10,7 +10,7 @@ import numpy as np
 from emotion.inference.lite import LiteModel
 
 _SAME_FACE = 0.3  # boxes that share more, intersection over union, are one face
-_BLAZEFACE = Path(__file__).parent / "published" / "blazeface_short_range.tflite"
+_BLAZEFACE = Path(__file__).parents[1] / "published" / "blazeface_short_range.tflite"
 
 
 class Box(NamedTuple):

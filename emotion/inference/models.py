@@ -8,7 +8,7 @@ import numpy as np
 from emotion.errors import UserError
 from emotion.model.about import ModelAbout, parse_about, read_about
 
-PUBLISHED = Path(__file__).parent / "published" / "model.tflite"
+PUBLISHED = Path(__file__).parents[1] / "published" / "model.tflite"
 _ABOUT_KEY = "emotion.json"  # of an ONNX file's metadata_props
 
 

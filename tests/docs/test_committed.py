@@ -28,9 +28,15 @@ def clone(tmp_path: Path) -> Path:
     committed("README.md")  # skips where there is nothing to clone
     folder = tmp_path / "clone"
     git(tmp_path, "clone", "--quiet", "--no-hardlinks", str(ROOT), str(folder))
-    for name in ("committed.py", "test_readme.py"):
-        shutil.copyfile(ROOT / "tests" / name, folder / "tests" / name)
+    copy_tests(folder)
     return folder
+
+
+def copy_tests(folder: Path) -> None:
+    """Put the tests of the README, and what they import, into a folder."""
+    for name in ("tests/support/__init__.py", "tests/support/committed.py", "tests/docs/test_readme.py"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, folder / name)
 
 
 def run_readme_tests(folder: Path, *, ci: bool = True) -> subprocess.CompletedProcess[str]:
@@ -81,9 +87,7 @@ def test_other_results_in_a_commit_are_found(clone: Path) -> None:
 
 @pytest.mark.parametrize("repository", [False, True])
 def test_without_a_commit_the_tests_skip_and_say_so_but_fail_in_ci(repository: bool, tmp_path: Path) -> None:
-    (tmp_path / "tests").mkdir()
-    for name in ("committed.py", "test_readme.py"):
-        shutil.copyfile(ROOT / "tests" / name, tmp_path / "tests" / name)
+    copy_tests(tmp_path)
     if repository:
         git(tmp_path, "init", "--quiet")
     here = run_readme_tests(tmp_path, ci=False)

@@ -7,7 +7,7 @@ from emotion.inference.annotation import annotate
 from emotion.inference.detector import Box
 from emotion.inference.predictor import UNCERTAIN, FacePrediction, Prediction
 
-ORANGE, GREY = (230, 159, 0), (150, 150, 150)
+FIRST, SECOND, GREY = (0, 114, 178), (230, 159, 0), (150, 150, 150)
 
 
 def one_face(box: Box | None, label: str = "a", size: tuple[int, int] = (400, 300)) -> Prediction:
@@ -18,7 +18,7 @@ def test_the_box_is_drawn_where_the_face_is_in_the_labels_colour():
     image = np.full((300, 400), 100, np.uint8)
     drawn = annotate(image, one_face(Box(50, 60, 120, 120)), zoom=1)
     assert drawn.shape == (300, 400, 3) and (image == 100).all()
-    assert tuple(drawn[120, 50]) == tuple(drawn[120, 169]) == tuple(drawn[179, 110]) == ORANGE
+    assert tuple(drawn[120, 50]) == tuple(drawn[120, 169]) == tuple(drawn[179, 110]) == FIRST
     assert (drawn[65:175, 55:165] == 100).all()
     assert tuple(annotate(image, one_face(Box(50, 60, 120, 120), UNCERTAIN), zoom=1)[120, 50]) == GREY
 
@@ -26,7 +26,7 @@ def test_the_box_is_drawn_where_the_face_is_in_the_labels_colour():
 def test_longer_bars_for_more_probable_labels():
     drawn = annotate(np.full((300, 400), 100, np.uint8), one_face(Box(50, 30, 120, 120)), zoom=1)
     below = drawn[155:190].astype(int)
-    lengths = [int((np.abs(below - colour).sum(axis=2) == 0).sum(axis=1).max()) for colour in (ORANGE, (86, 180, 233))]
+    lengths = [int((np.abs(below - colour).sum(axis=2) == 0).sum(axis=1).max()) for colour in (FIRST, SECOND)]
     assert lengths[0] > 2 * lengths[1] > 0
 
 

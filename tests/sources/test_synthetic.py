@@ -217,8 +217,8 @@ def test_pixels_are_the_recorded_ones() -> None:
 def test_another_processor_draws_the_same_pixels() -> None:
     """NumPy and OpenCV without their newer instructions, in a process of its own."""
     plain = {"OPENCV_IPP": "disabled", "OPENCV_CPU_DISABLE": "AVX2", "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX2"}
-    command = [sys.executable, "-c", "from tests.test_synthetic import pixel_digest; print(pixel_digest())"]
-    root = Path(__file__).parents[1]
+    command = [sys.executable, "-c", "from tests.sources.test_synthetic import pixel_digest; print(pixel_digest())"]
+    root = Path(__file__).parents[2]
     drawn = subprocess.run(
         command, cwd=root, env={**os.environ, **plain}, check=True, capture_output=True, text=True, timeout=60
     )
