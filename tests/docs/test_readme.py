@@ -68,7 +68,7 @@ def test_the_published_results_are_those_of_the_published_run(readme: str) -> No
     assert f"| one alone, one view | {spread(scores['single_view']['members'])} |" in readme
     assert f"Macro-F1 {percent(scores['macro_f1'])} % ({span(intervals['macro_f1'])})" in readme
     assert f"calibration error {scores['calibration']['after']['ece']:.3f}." in readme
-    assert f"chosen on validation faces, {images['val']['total']:,} at last" in readme
+    assert f"chosen on validation faces ({images['val']['total']:,} in the published run)" in readme
     assert f"{scores['images'] - scores['subsets']['unseen']['images']:,} of the test faces" in readme
     parameters = numbers(f"{folder}/train/0.json")["parameters"]
     assert f"two networks of {parameters:,} weights" in readme
@@ -81,12 +81,13 @@ def test_the_published_trainings_took_what_is_said(readme: str) -> None:
         report = numbers(f"results/fer2013/metrics/train/{member}.json")
         assert (row["val_accuracy"], row["epochs"]) == (str(report["val"]["accuracy"]), str(report["epochs"]))
     first, second = (row["minutes"] for row in members)
-    assert f"Their {members[0]['epochs']} epochs, in bfloat16, took {first} and {second} minutes on two cores" in readme
+    assert f"The {members[0]['epochs']} epochs in bfloat16 took {first} and {second} minutes on two cores" in readme
 
 
 def test_the_network_that_others_ship_scores_what_is_said(readme: str) -> None:
     score = numbers("benchmarks/results/mini_xception.json")
-    assert f"--no-detect`: {percent(score['accuracy'])} % (`benchmarks/results/mini_xception.json`)" in readme
+    reach = f"reach {percent(score['accuracy'])} % with `emotion score --no-detect`"
+    assert f"{reach} (`benchmarks/results/mini_xception.json`)" in readme
 
 
 def test_the_short_recipe_takes_and_scores_what_is_said(readme: str) -> None:
@@ -97,7 +98,7 @@ def test_the_short_recipe_takes_and_scores_what_is_said(readme: str) -> None:
     epochs = rows["short-deeper"]["epochs"]
     ten, one = spread(scores["members"]), spread(single["members"])
     assert scores["members"]["count"] == 2
-    took = f"{epochs} epochs, {first} and {both - first:.1f} minutes for two seeds"
-    assert f"{took}: {ten} in ten views, {one} in one;" in readme
+    took = f"{epochs} epochs took {first} and {both - first:.1f} minutes for two seeds."
+    assert f"{took} One alone reaches {ten} in ten views and {one} in one;" in readme
     together = f"{percent(scores['accuracy'])} % and {percent(single['accuracy'])} % (`results/short/`)"
-    assert f"both together {together}" in readme
+    assert f"both together reach {together}" in readme

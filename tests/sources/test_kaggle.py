@@ -1,5 +1,7 @@
 """The Kaggle source against a stand-in for the site: real processes, a real server, the unmodified kaggle package."""
 
+from stages._entry.start import Start
+
 import contextlib
 import hashlib
 import io
@@ -205,7 +207,7 @@ class Project:
         with pytest.MonkeyPatch.context() as patch, mock.patch.dict(os.environ, environment, clear=True):
             patch.chdir(self.folder)
             patch.setattr(sys, "argv", ["stages.download", *self.arguments])
-            run_stage(download, READS)
+            run_stage(download, READS, Start.now())
 
     def check_secrets(self, output: str, stand_in: StandIn | None) -> None:
         """No token, key or signed address is in what was printed or written; none was sent to the storage."""
