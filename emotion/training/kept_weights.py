@@ -40,7 +40,8 @@ class KeepWeights(keras.callbacks.Callback):
         if self.averaged and (batch % _STATISTICS_EVERY == 0 or is_last):
             _synchronize(self.model)
             now = _statistics(self.model)
-            taken = int(self.model.optimizer.iterations) - 1  # steps before this one, as the optimizer's average counts
+            # Steps before this one, as the optimizer counts for its own average.
+            taken = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations)) - 1
             since = min(batch, (batch - 1) % _STATISTICS_EVERY) + 1
             rate = np.float32(min(self.decay, average_warm_up(taken)) ** since)
             old = self.statistics or now
