@@ -231,7 +231,7 @@ def test_a_killed_training_whose_state_was_damaged_ends_with_the_same_bytes(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mutation", ["shuffle", "patience", "optimizer"])
+@pytest.mark.parametrize("mutation", ["shuffle", "optimizer"])
 def test_the_proof_notices_a_state_that_is_not_restored(
     mutation: str, tmp_path: Path, records: Path, uninterrupted_plateau: dict[str, bytes]
 ) -> None:
@@ -250,16 +250,6 @@ MUTATIONS = {
         """
 original = module.training_batches
 module.training_batches = lambda faces, **k: original(faces, **{**k, "first_epoch": 0, "epochs": k["epochs"]})
-""",
-    ),
-    "patience": (
-        "emotion.training.resume",
-        """
-original, begun = module.lowers_rate, []
-def forgetful(losses, *, patience):
-    begun.append(len(losses))
-    return original(losses[begun[0] - 1 :], patience=patience)
-module.lowers_rate = forgetful
 """,
     ),
     "optimizer": (
