@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -181,33 +182,30 @@ def read_space(path: Path) -> dict[str, dict[str, Any]]:
     return space
 
 
-def draw(study: Any, path: Path) -> None:
-    """Draw the search: score of each trial and the best so far, and the score against each parameter."""
+def draw(study: Any, folder: Path) -> list[Path]:
+    """Draw a search with a completed trial: each trial's score, and the score against each parameter; the two files."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    import optuna
 
-    trials = [trial for trial in study.trials if trial.value is not None]
-    keys = sorted({key for trial in trials for key in trial.params})
-    figure, axes = plt.subplots(
-        1, 1 + len(keys), figsize=(4 * (1 + len(keys)), 3.2), squeeze=False, layout="constrained"
-    )
-    numbers, scores = [trial.number for trial in trials], [trial.value for trial in trials]
-    axes[0, 0].plot(numbers, scores, "o", label="trial")
-    axes[0, 0].step(numbers, [max(scores[: end + 1]) for end in range(len(scores))], where="post", label="best so far")
-    axes[0, 0].set(xlabel="trial", ylabel="validation accuracy")
-    axes[0, 0].legend()
-    for axis, key in zip(axes[0, 1:], keys, strict=True):
-        values = [trial.params.get(key) for trial in trials]
-        is_number = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-        axis.plot(values if is_number else [str(value) for value in values], scores, "o")
-        axis.set(xlabel=key)
-        if _is_log(trials, key):
-            axis.set_xscale("log")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110, metadata={"Software": None})
-    plt.close(figure)
+    folder.mkdir(parents=True, exist_ok=True)
+    library = optuna.visualization.matplotlib
+    charts: dict[str, Callable[..., Any]] = {
+        "trials": library.plot_optimization_history,
+        "parameters": library.plot_slice,
+    }
+    files = []
+    for name, draw_chart in charts.items():
+        files.append(folder / f"{study.study_name}-{name}.png")
+        with warnings.catch_warnings(), plt.rc_context():  # Optuna sets a style, and would leave it set
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            warnings.filterwarnings("ignore", "Attempting to set identical")  # a parameter that had one value only
+            draw_chart(study, target_name="validation accuracy")
+            plt.savefig(files[-1], dpi=110, bbox_inches="tight", metadata={"Software": None})
+            plt.close()
+    return files
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -222,7 +220,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Search, then draw `.cache/search/NAME.png`. Raises UserError without a budget, or without Optuna."""
+    """Search, then draw `.cache/search/NAME-*.png`. Raises UserError without a budget, or without Optuna."""
     if arguments.trials is None and arguments.minutes is None:
         raise UserError("say how long to search: --trials N, --minutes M, or both")
     if not all(limit is None or limit > 0 for limit in (arguments.trials, arguments.minutes)):
@@ -236,10 +234,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     with _ended_as_by_ctrl_c():
         search(study, space, budget, begin)
-    picture = Path(".cache", "search", f"{arguments.name}.png")
-    draw(study, picture)
-    best = f"{arguments.name}-{study.best_trial.number}" if any(t.value is not None for t in study.trials) else None
-    print(f"{picture} shows the search" + (f"; the best is {best}: `dvc exp apply {best}`" if best else ""))
+    if not _has_completed(study):
+        print("no trial was completed")
+        return 0
+    files = draw(study, Path(".cache", "search"))
+    best = f"{arguments.name}-{study.best_trial.number}"
+    print(f"{' and '.join(map(str, files))} show the search; the best is {best}: `dvc exp apply {best}`")
     return 0
 
 
@@ -306,8 +306,8 @@ def _finished(study: Any) -> int:
     return sum(trial.state.is_finished() and trial.state.name != "FAIL" for trial in study.trials)
 
 
-def _is_log(trials: list[Any], key: str) -> bool:
-    return any(getattr(trial.distributions.get(key), "log", False) for trial in trials)
+def _has_completed(study: Any) -> bool:
+    return any(trial.state.name == "COMPLETE" for trial in study.trials)
 
 
 def _temporary_folders() -> list[Path]:

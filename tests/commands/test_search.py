@@ -108,11 +108,13 @@ def test_a_trial_that_a_killed_search_left_open_is_closed(tmp_path: Path) -> Non
     assert study.trials[0].state.name == "FAIL"
 
 
-def test_the_search_is_drawn(tmp_path: Path) -> None:
+@pytest.mark.parametrize("trials", [1, 12])
+def test_the_search_is_drawn(tmp_path: Path, trials: int) -> None:
     study = search.open_study("s", seed=0, folder=tmp_path)
-    search.search(study, SPACE, Budget(5, None), Pretended)
-    search.draw(study, tmp_path / "search.png")
-    assert (tmp_path / "search.png").read_bytes().startswith(b"\x89PNG")
+    search.search(study, SPACE, Budget(trials, None), Pretended)
+    files = search.draw(study, tmp_path)
+    assert [file.name for file in files] == ["s-trials.png", "s-parameters.png"]
+    assert all(file.read_bytes().startswith(b"\x89PNG") for file in files)
 
 
 @pytest.mark.parametrize(
