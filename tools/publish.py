@@ -14,12 +14,14 @@ from ruamel.yaml import YAML
 
 from emotion.errors import UserError
 from emotion.params import read_params
+from emotion.report.page import render_text
 from tools.check_params import problems
 from tools.verify import compare, output_digests
 
 PUBLISHED = Path("results/fer2013")
 _RUN = ("params.yaml", "dvc.lock", "metrics")  # what a run changes in Git
-_SCORED = Path("results/scored.csv")
+_SCORED = Path("docs/experiments/scored.csv")
+_README = Path(__file__).parent / "docs/templates/published-run.md.j2"
 _JUDGED = ("accuracy", "macro_f1")  # scores that a rerun has within the published intervals, whatever its bits
 
 
@@ -28,6 +30,7 @@ def record(root: Path) -> None:
 
     Kept: parameters, lock, metrics with their plots, predictions, the first member's model, of several each one's
     predictions (members/<member>.csv), and the commit of the code. The lock has the digest of every member's model.
+    A README.md says what it is.
     Raises UserError when the code is not that of a commit, or a stage would run again.
     """
     strangers = [
@@ -50,9 +53,24 @@ def record(root: Path) -> None:
     if len(members) > 1:
         _keep_predictions(root / "data/variants.csv", members, made / "members")
     (made / "COMMIT").write_text(_git(root, "rev-parse", "HEAD"))
+    (made / "README.md").write_text(readme(made))
     shutil.rmtree(root / PUBLISHED, ignore_errors=True)
     made.replace(root / PUBLISHED)
     _note_look_at_test_set(root)
+
+
+def readme(run: Path) -> str:
+    """The README.md of a recorded run: what it is, how it was made, its score, how to repeat it, its limits."""
+    params = read_params(run / "params.yaml")
+    members = params["model"]["members"]
+    context = {
+        "params": params,
+        "members": members,
+        "parameters": json.loads((run / f"metrics/train/{members[0]}.json").read_text())["parameters"],
+        "images": json.loads((run / "metrics/split.json").read_text())["images"],
+        "metrics": json.loads((run / "metrics/evaluate.json").read_text()),
+    }
+    return render_text(_README, context)
 
 
 def _keep_predictions(variants: Path, members: list[int], folder: Path) -> None:

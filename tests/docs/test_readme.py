@@ -24,7 +24,7 @@ def percent(value: float) -> str:
 
 
 def experiments() -> list[dict[str, str]]:
-    return list(csv.DictReader(committed("results/experiments.csv").splitlines()))
+    return list(csv.DictReader(committed("docs/experiments/experiments.csv").splitlines()))
 
 
 def span(interval: dict[str, float]) -> str:
@@ -91,7 +91,7 @@ def test_the_network_that_others_ship_scores_what_is_said(readme: str) -> None:
 
 
 def test_the_short_recipe_takes_and_scores_what_is_said(readme: str) -> None:
-    scores = numbers("results/short/metrics/evaluate.json")
+    scores = numbers("docs/experiments/short-deeper-two.json")
     single = scores["single_view"]
     rows = {row["experiment"]: row for row in experiments()}
     first, both = (float(rows[name]["minutes"]) for name in ("short-deeper", "short-deeper-two"))
@@ -100,5 +100,5 @@ def test_the_short_recipe_takes_and_scores_what_is_said(readme: str) -> None:
     assert scores["members"]["count"] == 2
     took = f"{epochs} epochs took {first} and {both - first:.1f} minutes for two seeds."
     assert f"{took} One alone reaches {ten} in ten views and {one} in one;" in readme
-    together = f"{percent(scores['accuracy'])} % and {percent(single['accuracy'])} % (`results/short/`)"
+    together = f"{percent(scores['accuracy'])} % and {percent(single['accuracy'])} %"
     assert f"both together reach {together}" in readme

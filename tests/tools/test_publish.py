@@ -15,7 +15,7 @@ from emotion.errors import UserError
 from emotion.params import read_params
 from tools import publish as _publish
 from tools.check_params import problems
-from tools.publish import _keep_predictions, judge, prepare, record, rerun
+from tools.publish import _keep_predictions, judge, prepare, readme, record, rerun
 from tools.verify import output_digests
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +46,10 @@ def test_each_published_member_predicts_as_its_metrics_say() -> None:
     for member, accuracy in said.items():
         own = pd.read_csv(PUBLISHED / f"members/{member}.csv", index_col="path")
         assert (own.idxmax(axis="columns") == labels).mean() == pytest.approx(accuracy, abs=1e-6)
+
+
+def test_the_published_readme_says_what_the_record_says() -> None:
+    assert readme(PUBLISHED) == (PUBLISHED / "README.md").read_text()
 
 
 def test_the_published_code_is_a_commit_of_this_history() -> None:

@@ -1,7 +1,7 @@
 """Write docs/experiments.md: what was tried on FER2013, one row per DVC experiment.
 
 Run it where the experiments ran: `python -m tools.docs.experiments`. The experiments of that clone are added to
-results/experiments.csv, and the page is made of that file and of results/scored.csv (every look at the test set).
+docs/experiments/experiments.csv, and the page is made of that folder and of the published run.
 """
 
 import argparse
@@ -141,23 +141,26 @@ def collect(repository: Path, table: Path) -> pd.DataFrame:
     return pd.DataFrame(kept.values())
 
 
-def page(results: Path) -> str:
-    """The page, from results/experiments.csv and results/scored.csv."""
-    tried = pd.read_csv(results / "experiments.csv").sort_values("val_accuracy", ascending=False, kind="stable")
+def page(tables: Path, published: Path) -> str:
+    """The page, from the folder of the experiments' tables and that of the published run."""
+    tried = pd.read_csv(tables / "experiments.csv").sort_values("val_accuracy", ascending=False, kind="stable")
     tried["error"] = (tried.val_accuracy * (1 - tried.val_accuracy) / tried.val_images) ** 0.5
-    scored = pd.read_csv(results / "scored.csv")
+    scored = pd.read_csv(tables / "scored.csv")
+    images = json.loads((published / "metrics/split.json").read_text())["images"]
     context = {
+        "training_faces": images["train"]["total"] + images["val"]["total"],
         "tried": tried.to_dict("records"),
         **{
             name: dict(zip(tried.experiment, tried[column], strict=True))
             for name, column in (("accuracy", "val_accuracy"), ("log_loss", "val_log_loss"), ("minutes", "minutes"))
         },
-        "published": json.loads((results / "fer2013/metrics/evaluate.json").read_text()),
-        "short": json.loads((results / "short/metrics/evaluate.json").read_text()),
-        "late": late_epochs(results / "fer2013/metrics/history/0.csv", first=35),
-        "at_55": late_epochs(results / "fer2013/metrics/history/0.csv", first=55),
-        "muon": late_epochs(results / "muon-70-history.csv", first=55),
-        "distilled_end": pd.read_csv(results / "short/self-distilled-history.csv").val_accuracy.iloc[-1],
+        "published": json.loads((published / "metrics/evaluate.json").read_text()),
+        "short": json.loads((tables / "short-deeper-two.json").read_text()),
+        "weak": late_epochs(tables / "history/vgg-60-epochs.csv", first=35),
+        "late": late_epochs(published / "metrics/history/0.csv", first=35),
+        "at_55": late_epochs(published / "metrics/history/0.csv", first=55),
+        "muon": late_epochs(tables / "history/muon-70.csv", first=55),
+        "distilled_end": pd.read_csv(tables / "history/self-distilled.csv").val_accuracy.iloc[-1],
         "scored": scored.to_dict("records"),
     }
     return render_text(_TEMPLATE, context)
@@ -179,14 +182,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.docs.experiments", description=__doc__.splitlines()[0])
     parser.add_argument("--repository", type=Path, default=Path(), help="clone in which the experiments ran")
     parser.add_argument(
-        "--results", type=Path, default=Path("results"), help="folder of experiments.csv and scored.csv"
+        "--tables", type=Path, default=Path("docs/experiments"), help="folder of experiments.csv and scored.csv"
     )
+    parser.add_argument("--published", type=Path, default=Path("results/fer2013"), help="folder of the published run")
     parser.add_argument("--page", type=Path, default=Path("docs/experiments.md"))
     arguments = parser.parse_args()
-    collect(arguments.repository, arguments.results / "experiments.csv").to_csv(
-        arguments.results / "experiments.csv", index=False
-    )
-    arguments.page.write_text(page(arguments.results))
+    table = arguments.tables / "experiments.csv"
+    collect(arguments.repository, table).to_csv(table, index=False)
+    arguments.page.write_text(page(arguments.tables, arguments.published))
 
 
 if __name__ == "__main__":
