@@ -17,21 +17,14 @@ from pydantic import ValidationError
 
 from emotion.dataset.archive import Dataset, parse_path
 from emotion.dataset.labels import EMOTIONS
-from emotion.sources.synthetic.source import (
-    EXPRESSIONS,
-    ActionUnits,
-    Identity,
-    Pixels,
-    Source,
-    brow_line,
-    chin_y,
-    draw_identity,
-    express,
-    eye_opening,
-    mouth_edges,
-    photograph,
-    portray,
-)
+from emotion.sources.synthetic.expressions import EXPRESSIONS, ActionUnits, express
+from emotion.sources.synthetic.eyes import brow_line, eye_opening
+from emotion.sources.synthetic.head import chin_y
+from emotion.sources.synthetic.mouth import mouth_edges
+from emotion.sources.synthetic.people import Identity, draw_identity
+from emotion.sources.synthetic.picture import photograph, portray
+from emotion.sources.synthetic.shapes import Pixels
+from emotion.sources.synthetic.source import Source
 
 VALUES = {"seed": 11, "train_images": 40, "test_images": 20, "min_intensity": 0.3, "noise": 0.06}
 PEOPLE = range(25)
