@@ -1,19 +1,21 @@
 """Convert a trained .keras for other runtimes, then compare what both say about the same faces.
 
-Formats: keras (a copy), h5, weights (.weights.h5), savedmodel (a folder), litert (.tflite), onnx. The largest
-difference of a probability before and after is printed; over the bound (--max-difference) nothing is written and it is
-an error. The accuracy of both is printed where the --faces folder has a subfolder for each label.
+Formats: litert (.tflite), onnx, savedmodel (a folder), h5, weights (.weights.h5). The largest difference of a
+probability before and after is printed; over the bound (--max-difference) nothing is written and it is an error. The
+accuracy of both is printed where the --faces folder has a subfolder for each label.
 """
 
 import argparse
 from pathlib import Path
+
+from emotion.inference.export import FORMATS, export
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `emotion export`."""
     parser.add_argument("model", type=Path, help="a .keras made by the pipeline")
     parser.add_argument("output", type=Path, help="the file, or for savedmodel the folder, to write")
-    parser.add_argument("--format", required=True, choices=["keras", "h5", "weights", "savedmodel", "litert", "onnx"])
+    parser.add_argument("--format", required=True, choices=FORMATS)
     precision = parser.add_mutually_exclusive_group()
     precision.add_argument("--float16", action="store_true", help="litert: 16-bit weights, half the size")
     precision.add_argument(
@@ -31,8 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export and print the comparison."""
-    from emotion.inference.export import export
-
     precision = "float16" if arguments.float16 else "int8" if arguments.int8 else "float32"
     report = export(
         arguments.model,

@@ -26,14 +26,6 @@ MAX_DIFFERENCE = {"float32": 1e-3, "float16": 2e-2, "int8": 0.5}  # of a probabi
 MAX_FACES = 7500  # compared at most
 CALIBRATION_FACES = 300  # enough for the ranges of int8
 _BATCH = 64
-_SUFFIX = {
-    "keras": ".keras",
-    "h5": ".h5",
-    "weights": ".weights.h5",
-    "savedmodel": "",
-    "litert": ".tflite",
-    "onnx": ".onnx",
-}
 
 Predict = Callable[[np.ndarray], np.ndarray]  # uint8 [n, size, size, channels] -> float32 [n, labels]
 
@@ -87,7 +79,7 @@ def export(
     Args:
         model_path: a .keras made by the pipeline.
         output: file to write; a folder for savedmodel.
-        format_name: keras, h5, weights, savedmodel, litert or onnx.
+        format_name: one of FORMATS.
         precision: float32, float16 or int8; other than float32 for litert only.
         faces_path: face crops to compare on; None draws some.
         max_difference: bound on the difference of a probability; None takes the one for the precision.
@@ -103,12 +95,12 @@ def export(
     faces, labels = comparison_faces(faces_path, about)
     original = KerasModel(model_path)
     model = keras.models.load_model(model_path, compile=False)
-    write, read = _FORMATS[format_name]
+    kind = FORMATS[format_name]
     bound = MAX_DIFFERENCE[precision] if max_difference is None else max_difference
     with _written_whole(output) as temporary:
-        write(model, temporary, about, precision=precision, faces=faces, model_path=model_path)
+        kind.write(model, temporary, about, precision=precision, faces=faces)
         before = _in_batches(original.probabilities, faces)
-        after = _in_batches(read(temporary, model), faces)
+        after = _in_batches(kind.read(temporary, model), faces)
         difference = np.abs(before - after)
         if not np.isfinite(after).all() or difference.max() > bound:
             raise UserError(
@@ -183,10 +175,6 @@ def write_onnx(model: Any, path: Path, about: ModelAbout, **_: Any) -> None:
     onnx.save(converted, str(path))
 
 
-def _write_keras(model: Any, path: Path, about: ModelAbout, *, model_path: Path, **_: Any) -> None:
-    shutil.copyfile(model_path, path)
-
-
 def _write_h5(model: Any, path: Path, about: ModelAbout, **_: Any) -> None:
     import h5py
 
@@ -211,7 +199,7 @@ def _write_savedmodel(model: Any, path: Path, about: ModelAbout, **_: Any) -> No
     (path / "assets.extra" / ABOUT_ENTRY).write_bytes(format_about(about))
 
 
-def _read_keras(path: Path, model: Any) -> Predict:
+def _read_h5(path: Path, model: Any) -> Predict:
     loaded = import_keras().models.load_model(path, compile=False)
     return lambda faces: np.asarray(loaded.predict_on_batch(faces.astype(np.float32)))
 
@@ -227,13 +215,27 @@ def _read_savedmodel(path: Path, model: Any) -> Predict:
     return lambda faces: np.asarray(loaded.serve(faces.astype(np.float32)))
 
 
-_FORMATS: dict[str, tuple[Callable[..., None], Callable[[Path, Any], Predict]]] = {
-    "keras": (_write_keras, _read_keras),
-    "h5": (_write_h5, _read_keras),
-    "weights": (_write_weights, _read_weights),
-    "savedmodel": (_write_savedmodel, _read_savedmodel),
-    "litert": (write_litert, lambda path, model: LiteRTModel(path).probabilities),
-    "onnx": (write_onnx, lambda path, model: OnnxModel(path).probabilities),
+@dataclass(frozen=True)
+class Format:
+    """What the model can be exported to.
+
+    Attributes:
+        suffix: what the output's name ends in; "" for a folder.
+        write: (model, path, facts; precision, faces) -> None.
+        read: (path, the original model) -> what predicts with the export.
+    """
+
+    suffix: str
+    write: Callable[..., None]
+    read: Callable[[Path, Any], Predict]
+
+
+FORMATS = {
+    "litert": Format(".tflite", write_litert, lambda path, model: LiteRTModel(path).probabilities),
+    "onnx": Format(".onnx", write_onnx, lambda path, model: OnnxModel(path).probabilities),
+    "savedmodel": Format("", _write_savedmodel, _read_savedmodel),
+    "h5": Format(".h5", _write_h5, _read_h5),
+    "weights": Format(".weights.h5", _write_weights, _read_weights),
 }
 
 
@@ -242,10 +244,10 @@ def _check(model_path: Path, output: Path, format_name: str, precision: str) -> 
         raise UserError(f"{model_path} is not a .keras; exports are made from the pipeline's models/<member>.keras")
     if precision != "float32" and format_name != "litert":
         raise UserError(f"--{precision} is for --format litert; {format_name} keeps float32")
-    if not output.name.endswith(_SUFFIX[format_name]):
-        raise UserError(f"{output}: a {format_name} export must be called something{_SUFFIX[format_name]}")
+    if not output.name.endswith(FORMATS[format_name].suffix):
+        raise UserError(f"{output}: a {format_name} export must be called something{FORMATS[format_name].suffix}")
     if output.resolve() == model_path.resolve():
-        raise UserError(f"{output} is the model itself; name another file")
+        raise UserError(f"{output} is the model itself; name another path")
     if output.is_dir() and (format_name != "savedmodel" or any(output.iterdir())):
         raise UserError(f"{output} is a folder that is in the way; name another path, or remove it")
 
