@@ -12,8 +12,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -23,8 +24,7 @@ from emotion.inference.predictor import Prediction, Predictor, read_picture
 from emotion.inference.tracking import FaceTracker
 from emotion.inference.writers import as_dict
 
-_PAGE = Path(__file__).parent
-_FILES = {"/": "index.html", "/app.js": "app.js", "/style.css": "style.css", "/icon.svg": "icon.svg"}
+_PAGE = Path(__file__).parent / "page"
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; media-src blob:; frame-ancestors 'none'",
     "Permissions-Policy": "camera=(self), microphone=()",
@@ -68,12 +68,11 @@ def create_app(predictor: Predictor, *, max_upload_bytes: int, hosts: list[str])
     async def about(request: Request) -> Response:
         return JSONResponse({"labels": predictor.labels, "max_upload_bytes": max_upload_bytes})
 
-    files = [Route(path, _file_endpoint(name)) for path, name in _FILES.items()]
     routes = [
-        *files,
         Route("/about", about),
         Route("/predict", picture, methods=["POST"]),
         WebSocketRoute("/live", live),
+        Mount("/", StaticFiles(directory=_PAGE, html=True)),
     ]
     return Starlette(
         routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts), Middleware(SafeHeaders)]
@@ -111,13 +110,6 @@ class SafeHeaders:
             await send(message)
 
         await self._app(scope, receive, with_headers)
-
-
-def _file_endpoint(name: str) -> Any:
-    async def endpoint(request: Request) -> Response:
-        return FileResponse(_PAGE / name)
-
-    return endpoint
 
 
 async def _body(request: Request, limit_bytes: int) -> bytes | None:

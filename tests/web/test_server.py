@@ -56,6 +56,12 @@ def test_the_page_loads_nothing_from_elsewhere(port):
         assert "default-src 'self'" in headers["content-security-policy"] and headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize("path", ["/server.py", "/../server.py", "/%2e%2e/server.py", "/..%2fserver.py", "/gone"])
+def test_nothing_but_the_page_is_served(port, path):
+    status, headers, _ = ask(port, "GET", path)
+    assert status == 404 and headers["cache-control"] == "no-store"
+
+
 def test_an_uploaded_picture_is_predicted(port):
     status, _, content = ask(port, "POST", "/predict", png(canvas_with([(40, 40, 120)])))
     assert status == 200
