@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+import emotion
 from stages._entry import stage as _stage
 from tools.check_params import stage_names
 
@@ -186,10 +187,24 @@ def test_prediction_never_imports_stages() -> None:
 
 
 def test_packages_hold_a_docstring_only() -> None:
-    """So that a folder's code is what its files say, and importing one imports no other."""
+    """So that a folder's code is what its files say, and importing one imports no other.
+
+    `emotion` itself also offers names, which it imports when they are first used.
+    """
     for file in (ROOT / "emotion").rglob("__init__.py"):
         if file.parent != ROOT / "emotion":
             assert [type(node) for node in ast.parse(file.read_text()).body] == [ast.Expr], file
+
+
+@pytest.mark.parametrize(("stage", "chosen"), every_choice())
+def test_no_stage_uses_the_names_that_the_package_offers(stage: str, chosen: dict[str, str]) -> None:
+    """What is behind them is in no stage's dependencies."""
+    for file in closure(f"stages/{stage}.py", *chosen_files(stage, chosen), *later_files(stage)):
+        for node in ast.walk(ast.parse((ROOT / file).read_text())):
+            if isinstance(node, ast.Import):
+                assert "emotion" not in {alias.name for alias in node.names}, file
+            elif isinstance(node, ast.ImportFrom) and node.module == "emotion":
+                assert not {alias.name for alias in node.names} & {"*", *emotion.__all__}, file
 
 
 def test_dvc_yaml_names_few_code_dependencies() -> None:
