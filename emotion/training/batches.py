@@ -62,7 +62,10 @@ def evaluation_batches(faces: Faces, *, label_count: int, batch_size: int) -> tf
 
 
 def class_weights(label_indexes: np.ndarray, label_count: int) -> dict[int, float]:
-    """Weights inverse to each label's frequency, one on average over the images (scikit-learn's "balanced")."""
+    """Weights inverse to each label's frequency, one on average over the images.
+
+    As scikit-learn's `compute_class_weight("balanced")`, which refuses a label all of whose images were undecodable.
+    """
     counts = np.bincount(label_indexes, minlength=label_count)
     return {label: float(len(label_indexes) / (label_count * max(count, 1))) for label, count in enumerate(counts)}
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from sklearn.utils.class_weight import compute_class_weight
 
 from emotion.dataset.records import Faces, RecordsAbout
 from emotion.training.batches import class_weights, evaluation_batches, steps_per_epoch, training_batches
@@ -79,3 +80,10 @@ def test_class_weights_are_inverse_to_frequency_and_one_on_average() -> None:
     weights = class_weights(labels, 2)
     assert weights == {0: pytest.approx(8 / 12), 1: pytest.approx(2.0)}
     assert np.mean([weights[label] for label in labels]) == pytest.approx(1.0)
+
+
+def test_class_weights_are_scikit_learns_and_a_label_may_have_no_image() -> None:
+    labels = np.random.default_rng(0).choice(7, 10_000, p=[0.3, 0.3, 0.2, 0.1, 0.05, 0.04, 0.01])
+    expected = compute_class_weight("balanced", classes=np.arange(7), y=labels)
+    assert list(class_weights(labels, 7).values()) == expected.tolist()
+    assert class_weights(np.array([0, 0, 1]), 3) == {0: 0.5, 1: 1.0, 2: 1.0}
