@@ -1,4 +1,4 @@
-"""Score a predictor on labelled pictures, with NumPy alone."""
+"""Score a predictor on labelled pictures with NumPy alone: the plain install has neither SciPy nor scikit-learn."""
 
 import math
 from collections.abc import Sequence
