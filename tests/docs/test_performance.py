@@ -4,18 +4,17 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytest import approx
 
-from benchmarks import curve, growth, networks, processes, profile_training
-from benchmarks.curve import Point
-from benchmarks.tutorial import unpack
-from benchmarks.tutorial_way import make_network
+from benchmarks import growth, networks, processes, steps, tutorials
+from benchmarks.tutorials import Point, make_network, unpack
 from emotion.dataset.archive import list_faces, read_faces
 from emotion.runtime import processor
 from tests.support import evaluated
-from tools.docs.performance import fewer, performance_text, reached, times, whole
+from tools.docs.performance import fewer, milliseconds, performance_text, reached, share, taken, times, whole
 
 SLOW = [Point(10, 0.50), Point(20, 0.60), Point(30, 0.58)]
 FAST = [Point(1, 0.40), Point(2, 0.61), Point(3, 0.68)]
@@ -45,24 +44,24 @@ def write_training(folder: Path, timings: str) -> tuple[Path, Path]:
 
 
 def test_a_curve_takes_the_seconds_of_the_last_training_alone(tmp_path: Path) -> None:
-    found = curve.read_curve(*write_training(tmp_path, "old,1,900\nnew,1,999\nnew,1,60\nnew,2,30\nnew,3,30\n"))
+    found = tutorials.read_curve(*write_training(tmp_path, "old,1,900\nnew,1,999\nnew,1,60\nnew,2,30\nnew,3,30\n"))
     assert found == [Point(1.0, 0.5), Point(1.5, 0.66), Point(2.0, 0.67)]
-    assert curve.minutes_to(0.67, found) == 2.0
+    assert tutorials.minutes_to(0.67, found) == 2.0
 
 
 def test_a_curve_without_all_its_seconds_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no seconds of epochs \[1, 3\]"):
-        curve.read_curve(*write_training(tmp_path, "old,1,60\nnew,2,30\n"))
+        tutorials.read_curve(*write_training(tmp_path, "old,1,60\nnew,2,30\n"))
 
 
 def test_a_curve_reads_as_it_was_written(tmp_path: Path) -> None:
-    curve.write_points(SLOW, tmp_path / "curve.csv")
-    assert curve.read_points(tmp_path / "curve.csv") == SLOW
+    tutorials.write_points(SLOW, tmp_path / "curve.csv")
+    assert tutorials.read_points(tmp_path / "curve.csv") == SLOW
 
 
 def test_minutes_of_a_target_never_reached_are_unknown() -> None:
-    assert curve.minutes_to(0.67, SLOW) is None
-    assert curve.summary(0.67, SLOW) == {
+    assert tutorials.minutes_to(0.67, SLOW) is None
+    assert tutorials.summary(0.67, SLOW) == {
         "minutes_to_target": None,
         "best_val_accuracy": 0.60,
         "epochs": 3,
@@ -71,24 +70,24 @@ def test_minutes_of_a_target_never_reached_are_unknown() -> None:
 
 
 def test_against_one_that_never_got_there_the_ratio_is_a_lower_bound() -> None:
-    found = curve.compare(0.67, SLOW, FAST)
+    found = tutorials.compare(0.67, SLOW, FAST)
     assert (found["to_target"], found["to_target_is_a_lower_bound"]) == (10.0, True)
     assert (found["to_the_same"], found["project_minutes_to_the_same"]) == (10.0, 2)  # 20 minutes to 0.60, against 2
 
 
 def test_where_both_got_there_the_ratio_is_exact() -> None:
-    found = curve.compare(0.55, SLOW, FAST)
+    found = tutorials.compare(0.55, SLOW, FAST)
     assert (found["to_target"], found["to_target_is_a_lower_bound"]) == (10.0, False)
 
 
 def test_where_the_project_did_not_get_there_is_no_ratio() -> None:
-    found = curve.compare(0.61, FAST, SLOW)
+    found = tutorials.compare(0.61, FAST, SLOW)
     assert found["to_target"] is None and found["to_the_same"] is None
     assert fewer(found) == "–"
 
 
 def test_a_lower_bound_below_one_is_not_told() -> None:
-    found = curve.compare(0.67, [Point(1, 0.40), Point(2, 0.50)], FAST)
+    found = tutorials.compare(0.67, [Point(1, 0.40), Point(2, 0.50)], FAST)
     assert (found["to_target_is_a_lower_bound"], found["to_target"] < 1, fewer(found)) == (True, True, "–")
 
 
@@ -101,18 +100,18 @@ def test_the_parts_of_a_step_add_up_to_it() -> None:
         "constant_batch",
         "whole",
     )
-    parts = profile_training.parts_ms(dict(zip(works, (60.0, 70.0, 71.0, 80.0, 95.0, 96.0), strict=True)))
+    parts = steps.parts_ms(dict(zip(works, (60.0, 70.0, 71.0, 80.0, 95.0, 96.0), strict=True)))
     assert parts["convolutions and dense layers"] == 60.0 and parts["batch normalisation"] == 9.0
     assert sum(parts.values()) == approx(96.0)
 
 
 def test_the_share_of_the_peak_counts_six_flop_a_multiply_add() -> None:
-    step_ms = dict.fromkeys(profile_training.PARTS.values(), 100.0)
-    figures = profile_training.precision_figures(
-        {**step_ms, "matmul_gflops": 800.0}, multiply_adds=100_000_000, batch_size=50, float32_peak=400.0
+    step_ms = dict.fromkeys(steps.PARTS.values(), 100.0)
+    figures = steps.precision_figures(
+        {**step_ms, "matmul_gflops": 800.0}, {"input": 1.0}, multiply_adds=100_000_000, batch_size=50
     )
     assert figures["images_per_second"] == 500.0 and figures["gflops"] == 300.0
-    assert (figures["share_of_float32_peak"], figures["share_of_own_peak"]) == (0.75, 0.375)
+    assert (figures["share_of_own_peak"], figures["parts_spread_ms"]) == (0.375, {"input": 1.0})
 
 
 def test_growth_tells_times_and_bytes_a_face() -> None:
@@ -132,6 +131,29 @@ for code in ("print(len(bytearray(300 * 2**20)))", "pass"):
     print(run([sys.executable, "-c", code], ROOT).cost.peak_memory_mb)"""
     large, small = map(int, processes.run([sys.executable, "-c", program], evaluated.ROOT).output.split())
     assert small < 100 and 300 < large < 400
+
+
+def begun(monkeypatch: pytest.MonkeyPatch, load: float, *options: str) -> dict[str, Any]:
+    monkeypatch.setattr("os.getloadavg", lambda: (load, 0.0, 0.0))
+    monkeypatch.setattr("sys.argv", ["benchmark", *options])
+    return processes.begin(processes.parser_of("A benchmark."))[1]
+
+
+def test_nothing_is_measured_on_a_busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SystemExit, match=r"^error: .* load over the last minute is 0\.31, .* add --busy .*$"):
+        begun(monkeypatch, 0.31)
+    assert begun(monkeypatch, 0.31, "--busy")["load"] == 0.31
+    assert begun(monkeypatch, 0.30)["load"] == 0.30
+
+
+@pytest.mark.parametrize("path", sorted((evaluated.ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.stem)
+def test_every_benchmark_of_time_asks_whether_the_machine_is_busy(path: Path) -> None:
+    assert path.stem in ("framing", "processes") or "begin(" in path.read_text()
+
+
+def test_a_function_is_measured_in_a_process_of_its_own() -> None:
+    found = processes.figures_of("benchmarks.steps", "parts_ms", step_ms=dict.fromkeys(steps.PARTS.values(), 2.0))
+    assert found["convolutions and dense layers"] == 2.0 and found["peak_memory_mb"] > 0
 
 
 def test_the_machine_is_named_as_everywhere() -> None:
@@ -165,8 +187,24 @@ def test_medians_are_taken_figure_by_figure() -> None:
     assert processes.medians(rounds[2:]) == {"a": 30.0, "b": 7.123}
 
 
+def test_spreads_are_taken_figure_by_figure() -> None:
+    assert processes.spreads([{"a": 1.0, "b": 5.0}, {"a": 3.0, "b": 5.0}]) == {"a": 1.414, "b": 0.0}
+    assert processes.spreads([{"a": 1.0}]) == {"a": 0.0}
+
+
+def test_a_cost_below_its_spread_is_not_measurable() -> None:
+    assert [milliseconds(cost, 2.0) for cost in (-16.5, 1.9, 2.0)] == ["not measurable", "not measurable", "2.0"]
+    assert [share(cost) for cost in (-0.036, 0.0, 0.125)] == ["not measurable"] * 2 + ["12.5\N{NO-BREAK SPACE}%"]
+
+
+def test_a_result_says_its_machine_and_load() -> None:
+    here = {"processor": "Some CPU", "cores": 2, "load": 0.1}
+    assert taken(here) == "on 2 cores of Some CPU at a load of 0.1"
+    assert taken({}) == "on a machine whose load was not recorded"
+
+
 def test_numbers_read_as_people_write_them() -> None:
     assert [whole(value) for value in (0.5, 9.87, 55308.3)] == ["0.5", "9.87", "55,308"]
     assert times(None) == "–" and times(12.0) == "12×"
-    assert reached(curve.summary(0.67, SLOW)).endswith("at best in 30.0")
-    assert reached(curve.summary(0.67, FAST)) == "3.0"
+    assert reached(tutorials.summary(0.67, SLOW)).endswith("at best in 30.0")
+    assert reached(tutorials.summary(0.67, FAST)) == "3.0"

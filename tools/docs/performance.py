@@ -13,17 +13,32 @@ from emotion.report.page import percent, render_text
 _TEMPLATE = Path(__file__).parent / "templates/performance.md.j2"
 _ROOT = Path(__file__).parents[2]
 _RESULTS = _ROOT / "benchmarks/results"
+NOT_MEASURABLE = "not measurable"
 
 
 def performance_text(results: Path) -> str:
-    """The page that these results make; without tutorial, pinning, seeds or large_dataset it lacks what they tell."""
-    found = {
-        name: results / f"{name}.json"
-        for name in ("tutorial", "profile", "pinning", "seeds", "growth", "large_dataset", "pipeline")
-    }
+    """The page that these results make; it lacks what tutorials, precision or seeds tell where that is not there."""
+    found = {name: results / f"{name}.json" for name in ("tutorials", "steps", "precision", "seeds", "growth")}
     context = {name: json.loads(path.read_text()) if path.exists() else None for name, path in found.items()}
-    helpers = {"whole": whole, "reached": reached, "fewer": fewer, "times": times}
-    return render_text(_TEMPLATE, {**context, **helpers})
+    helpers = (whole, reached, fewer, times, taken, milliseconds, share)
+    return render_text(_TEMPLATE, {**context, **{helper.__name__: helper for helper in helpers}})
+
+
+def taken(result: dict[str, Any]) -> str:
+    """On what machine a result was taken, and at which load."""
+    if "load" not in result:
+        return "on a machine whose load was not recorded"
+    return f"on {result['cores']} cores of {result['processor']} at a load of {result['load']}"
+
+
+def milliseconds(cost: float, spread: float = 0.0) -> str:
+    """A cost that is a difference of two times: not measurable below its own spread."""
+    return f"{cost:.1f}" if cost > 0 and cost >= spread else NOT_MEASURABLE
+
+
+def share(cost: float, spread: float = 0.0) -> str:
+    """The same as a fraction of something."""
+    return percent(cost) if cost > 0 and cost >= spread else NOT_MEASURABLE
 
 
 def whole(value: float) -> str:

@@ -1,0 +1,390 @@
+"""Where a training step's time goes, how near it is to the machine's matrix products, and a real epoch's memory.
+
+    python -m benchmarks.steps fer2013.zip [--params FILE]
+
+Writes benchmarks/results/steps.json. The parts of a step are measured in one process, in rounds in which they take
+turns, so that noise meets all alike; figures are medians over the rounds.
+"""
+
+import csv
+import importlib
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.processes import (
+    PARAMS,
+    RESULTS,
+    begin,
+    figures_of,
+    medians,
+    parser_of,
+    read_params,
+    run_data_stages,
+    run_train,
+    significant,
+    spreads,
+    write_params,
+)
+from emotion.files import write_json
+from emotion.runtime.pins import pin
+from emotion.training.recipe import Recipe
+
+INPUT_LEAD = 20  # times as many steps of the input alone, which is faster, or it would be over too soon to be timed
+PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+MATRIX_SIDE = 3072
+PRODUCTS = 4  # matrix products at a time
+# Each is what the work of its name in `make_works` takes beyond the one before it; they add up to a step.
+PARTS = {
+    "convolutions and dense layers": "convolutions",
+    "ReLU, pooling, loss": "without_batch_norm_and_dropout",
+    "dropout": "without_batch_norm",
+    "batch normalisation": "gradients",
+    "optimizer, averages, metrics, Keras' loop": "constant_batch",
+    "input": "whole",
+}
+
+Works = dict[str, Callable[[], object]]
+
+
+class Training:
+    """A training as the train stage does it, cut into steps; make one after `pin`.
+
+    Attributes:
+        network: what builds it.
+        label_count: outputs.
+        shape: of a picture.
+        recipe: the `train` section.
+        batches: augmented batches, without end.
+        constant: the first of them, over and over.
+        about: how many images, the MB of their pixels, and the multiply-adds of one.
+
+    Args:
+        faces: what `load_records` returns.
+        params: a parameter file.
+    """
+
+    def __init__(self, faces: Any, params: dict[str, Any]) -> None:
+        import tensorflow as tf
+
+        from emotion.commands.networks import cost
+        from emotion.training.augment import Augmentation
+        from emotion.training.batches import training_batches
+
+        name = params["model"]["network"]
+        self.recipe = Recipe.model_validate(params["train"])
+        self.network = importlib.import_module(f"emotion.networks.{name}").Network.model_validate(params["model"][name])
+        self.shape, self.label_count = faces.images.shape[1:], len(faces.about.labels)
+        self.about = {
+            "images": len(faces.images),
+            "pixels_mb": significant(faces.images.nbytes / 2**20),
+            "multiply_adds": cost(self.network, self.shape, self.label_count).multiply_adds,
+        }
+        self.batches = training_batches(
+            faces,
+            label_count=self.label_count,
+            batch_size=self.recipe.batch_size,
+            first_epoch=0,
+            epochs=1_000_000,
+            seed=0,
+            augment=Augmentation.model_validate(params["augment"]),
+        )
+        self.constant = tf.data.Dataset.from_tensors(next(iter(self.batches))).cache().repeat()
+
+    def fitting(self, steps: int) -> Callable[[Any], None]:
+        """Build and compile the network under the global precision: returns what trains it for so many steps."""
+        import keras
+
+        from emotion.training.kept_weights import KeepWeights
+        from emotion.training.network import build_model
+        from emotion.training.optimizer import make_optimizer
+
+        model = build_model(self.network, self.shape, self.label_count, for_training=True)
+        recipe = self.recipe
+        model.compile(
+            make_optimizer(recipe, steps),
+            keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
+            metrics=["accuracy"],
+            jit_compile=False,
+        )
+        keeper = KeepWeights(keep=recipe.keep, averaged=recipe.ema_decay > 0, ema_decay=recipe.ema_decay)
+
+        def fit(data: Any) -> None:
+            model.fit(data, steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0, callbacks=[keeper])
+
+        return fit
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """Wall-clock seconds of a call."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def take(reader: Any, steps: int) -> None:
+    """Read so many batches and drop them; a reader of files begins again where it ends."""
+    for _ in range(steps):
+        next(reader)
+
+
+def measure_round(
+    fit: Callable[[Any], None], batches: Any, constant: Any, *, batch_size: int, steps: int, input_steps: int
+) -> dict[str, float]:
+    """One round of all three; `fit` trains for `steps` steps on batches or on the constant batch."""
+    reader, images = iter(batches), steps * batch_size
+    next(reader)
+    rates = {
+        "input_images_per_second": input_steps * batch_size / seconds_of(lambda: take(reader, input_steps)),
+        "training_images_per_second": images / seconds_of(lambda: fit(batches)),
+        "training_on_a_constant_batch_images_per_second": images / seconds_of(lambda: fit(constant)),
+    }
+    read, trained, trained_on_constant = rates.values()
+    return {**rates, "input_lead": read / trained, "input_share_of_a_step": trained_on_constant / trained - 1}
+
+
+def pinned_training(records: str, params: str) -> Training:
+    """Pin this process as the train stage does, and make a training on a folder of TFRecords."""
+    document = read_params(params)
+    pin(**Recipe.model_validate(document["train"]).pins(), seed=0)
+    from emotion.dataset.records import load_records
+
+    return Training(load_records(Path(records)), document)
+
+
+def rates(records: str, params: str, *, steps: int, rounds: int) -> dict[str, float]:
+    """Images a second of the augmented input alone, of training on it, and of training on one constant batch."""
+    training = pinned_training(records, params)
+    fit = training.fitting(steps)
+    fit(training.constant)  # traces the step
+    sizes = {"batch_size": training.recipe.batch_size, "steps": steps, "input_steps": INPUT_LEAD * steps}
+    measured = [measure_round(fit, training.batches, training.constant, **sizes) for _ in range(rounds)]
+    return {**medians(measured), **training.about}
+
+
+def matrix_product(precision: str) -> Callable[[], object]:
+    """PRODUCTS products of two square matrices, one after another."""
+    import tensorflow as tf
+
+    values = tf.random.stateless_normal([2, MATRIX_SIDE, MATRIX_SIDE], seed=[0, 0])
+    left, right = tf.unstack(tf.cast(values, precision))
+    product = tf.function(lambda: tf.matmul(left, right))
+    return lambda: [product() for _ in range(PRODUCTS)]
+
+
+def gflops(seconds: float) -> float:
+    """GFLOP/s of PRODUCTS matrix products in so many seconds."""
+    return PRODUCTS * 2 * MATRIX_SIDE**3 / seconds / 1e9
+
+
+def network_of(training: Training, *, batch_norm: Any, dropout: bool) -> Any:
+    """The network, ready to train under the global precision, with this layer as batch normalisation."""
+    import keras
+
+    network = training.network
+    if not dropout:
+        network = network.model_copy(update={name: 0.0 for name in type(network).model_fields if "dropout" in name})
+    pixels = keras.Input(training.shape, dtype="float32")
+    return keras.Model(pixels, network.logits(pixels, label_count=training.label_count, batch_norm=batch_norm))
+
+
+def convolutions_alone(training: Training) -> Callable[[], object]:
+    """Every convolution and dense layer by itself, forward and backward, on inputs of its shape."""
+    import keras
+    import tensorflow as tf
+
+    network = network_of(training, batch_norm=_without, dropout=False)
+    layers = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense)]
+    steps = [_layer_step(layer, training.recipe.batch_size, is_first=layer is layers[0]) for layer in layers]
+    return lambda: [tf.nest.flatten(step()) for step in steps]
+
+
+def _layer_step(layer: Any, batch_size: int, *, is_first: bool) -> Callable[[], object]:
+    """Outputs and gradients of a layer; the first one's input is the pictures, which need no gradient."""
+    import tensorflow as tf
+
+    random = tf.random.stateless_normal([batch_size, *layer.input.shape[1:]], seed=[0, 0])
+    inputs = tf.cast(random, layer.compute_dtype)
+
+    @tf.function
+    def step() -> object:
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = layer(inputs)
+        learnt = [variable.value for variable in layer.trainable_variables]
+        return tape.gradient(outputs, learnt if is_first else [inputs, *learnt], output_gradients=outputs)
+
+    return step
+
+
+def forward(training: Training, network: Any) -> Callable[[], object]:
+    """The network as it trains, without gradients."""
+    import tensorflow as tf
+
+    pixels, _ = next(iter(training.constant))
+    return tf.function(lambda: network(pixels, training=True))
+
+
+def gradients(training: Training, network: Any) -> Callable[[], object]:
+    """Forward and backward; no optimizer."""
+    import keras
+    import tensorflow as tf
+
+    pixels, truth = next(iter(training.constant))
+
+    @tf.function
+    def step() -> object:
+        with tf.GradientTape() as tape:
+            logits = network(pixels, training=True)
+            loss = tf.reduce_mean(keras.losses.categorical_crossentropy(truth, logits, from_logits=True))
+        return tape.gradient(loss, [variable.value for variable in network.trainable_variables])
+
+    return step
+
+
+def make_works(training: Training, steps: int) -> Works:
+    """The parts of a step under the global precision, each doing `steps` steps when called."""
+    import keras
+
+    from emotion.model.batch_norm import FusedBatchNormalization
+
+    fused, stock = FusedBatchNormalization, keras.layers.BatchNormalization
+    fit = training.fitting(steps)
+    singles = {
+        "convolutions": convolutions_alone(training),
+        "without_batch_norm_and_dropout": gradients(training, network_of(training, batch_norm=_without, dropout=False)),
+        "without_batch_norm": gradients(training, network_of(training, batch_norm=_without, dropout=True)),
+        "forward": forward(training, network_of(training, batch_norm=fused, dropout=True)),
+        "gradients": gradients(training, network_of(training, batch_norm=fused, dropout=True)),
+        "gradients_stock_batch_norm": gradients(training, network_of(training, batch_norm=stock, dropout=True)),
+    }
+    return {
+        **{name: _times(steps, single) for name, single in singles.items()},
+        "constant_batch": lambda: fit(training.constant),
+        "whole": lambda: fit(training.batches),
+    }
+
+
+def _times(steps: int, single: Callable[[], object]) -> Callable[[], object]:
+    def work() -> None:
+        for _ in range(steps):
+            single()
+
+    return work
+
+
+def _without(name: str, **_: Any) -> Any:
+    import keras
+
+    return keras.layers.Identity(name=name)
+
+
+def measure_parts(records: str, params: str, *, steps: int, rounds: int) -> dict[str, Any]:
+    """GFLOP/s of a matrix product and milliseconds of ever larger stretches of a step, in each precision.
+
+    Also `<precision>_spread_ms`: how much what a stretch takes beyond the one before it differs between rounds.
+    """
+    training = pinned_training(records, params)
+    import keras
+    import tensorflow as tf
+
+    tf.get_logger().setLevel("ERROR")  # or it warns that many functions are traced, as they must be
+    works: dict[str, Works] = {}
+    for precision, policy in PRECISIONS.items():
+        keras.config.set_dtype_policy(policy)
+        works[precision] = {"matrix_product": matrix_product(precision), **make_works(training, steps)}
+        for work in works[precision].values():
+            work()  # traces
+    measured: dict[str, list[dict[str, float]]] = {precision: [] for precision in works}
+    for _ in range(rounds):
+        for precision, ones in works.items():
+            measured[precision].append(one_round(ones, steps))
+    spread = {f"{name}_spread_ms": spreads([parts_ms(one) for one in ones]) for name, ones in measured.items()}
+    return {**training.about, **{name: medians(ones) for name, ones in measured.items()}, **spread}
+
+
+def one_round(works: Works, steps: int) -> dict[str, float]:
+    """What `measure_parts` measures of one precision, once."""
+    seconds = {name: seconds_of(work) for name, work in works.items()}
+    product = seconds.pop("matrix_product")
+    return {"matmul_gflops": gflops(product), **{name: 1e3 * took / steps for name, took in seconds.items()}}
+
+
+def parts_ms(step_ms: dict[str, float]) -> dict[str, float]:
+    """Milliseconds of each part, from the milliseconds of ever larger stretches of a step."""
+    stretches = [0.0, *(step_ms[work] for work in PARTS.values())]
+    return {
+        part: round(larger - smaller, 2)
+        for part, smaller, larger in zip(PARTS, stretches[:-1], stretches[1:], strict=True)
+    }
+
+
+def training_gflop(multiply_adds: int) -> float:
+    """GFLOP of one picture in training: two a multiply-add, and backward costs twice what forward does."""
+    return 3 * 2 * multiply_adds / 1e9
+
+
+def precision_figures(
+    measured: dict[str, float], spread_ms: dict[str, float], *, multiply_adds: int, batch_size: int
+) -> dict[str, Any]:
+    """What one precision reaches; shares are of its own matrix products' GFLOP/s."""
+    rate = batch_size / measured["whole"] * 1e3
+    reached = rate * training_gflop(multiply_adds)
+    alone = batch_size / measured["convolutions"] * 1e3 * training_gflop(multiply_adds)
+    return {
+        "images_per_second": significant(rate),
+        "gflops": significant(reached),
+        "share_of_own_peak": significant(reached / measured["matmul_gflops"]),
+        "convolutions_share_of_own_peak": significant(alone / measured["matmul_gflops"]),
+        "parts_ms": parts_ms(measured),
+        "parts_spread_ms": spread_ms,
+        "measured": measured,
+    }
+
+
+def one_epoch(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
+    """Cost of the train stage for one epoch on the records in `folder`, validation and saving included."""
+    only_one = {"epochs": 1, "warmup_epochs": 0.0}
+    write_params({**params, "train": {**params["train"], **only_one}}, folder)
+    cost = run_train(folder)
+    with (folder / "state" / "timings.csv").open() as file:
+        seconds = float(next(csv.reader(file))[2])
+    return {"epoch_seconds": seconds, "process_seconds": cost.seconds, "peak_memory_mb": cost.peak_memory_mb}
+
+
+def main() -> None:
+    """Measure, write, print."""
+    parser = parser_of(__doc__)
+    parser.add_argument("zip_file", type=Path)
+    parser.add_argument("--params", type=Path, default=PARAMS, help="parameter file (default: the project's)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds, of which the median counts (default 5)")
+    parser.add_argument("--steps", type=int, default=20, help="steps a round (default 20)")
+    arguments, here = begin(parser)
+    params = read_params(arguments.params)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        run_data_stages(arguments.zip_file, folder, arguments.params)
+        options = {"params": arguments.params.resolve(), "steps": arguments.steps, "rounds": arguments.rounds}
+        found = figures_of("benchmarks.steps", "measure_parts", records=folder / "train", **options)
+        epoch = one_epoch(folder, params)
+    train = params["train"]
+    sizes = {"multiply_adds": found["multiply_adds"], "batch_size": train["batch_size"]}
+    figures = {
+        **here,
+        "threads": train["intra_op_threads"],
+        "network": params["model"]["network"],
+        **sizes,
+        "training_gflop_a_picture": training_gflop(found["multiply_adds"]),
+        "precisions": {
+            name: precision_figures(found[name], found[f"{name}_spread_ms"], **sizes) for name in PRECISIONS
+        },
+        "epoch": {"precision": train["precision"], "images": found["images"], **epoch},
+    }
+    write_json(RESULTS / "steps.json", figures)
+    print((RESULTS / "steps.json").read_text())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,316 @@
+"""The tutorials' way against this project: input, training, and minutes to an accuracy, on the same faces and machine.
+
+    python -m benchmarks.tutorials fer2013.zip [--history HISTORY.csv --timings TIMINGS.csv] [--minutes-a 60]
+
+Writes benchmarks/results/tutorials.json. (a) is the tutorials' way: ImageDataGenerator from folders of files, a stacked
+CNN, Adam; (b) is this project. Both see the training and validation faces that `split` makes of the zip, have the same
+threads, and take turns, each time in a new process. Then both train, (a) for --minutes-a at most. What has been trained
+need not be trained again: (a) leaves its curve in benchmarks/results/tutorials_curve.csv, to be given with --curve-a;
+(b)'s is read from the history and the timings of a training that has been (metrics/history/<member>.csv,
+.cache/train/<member>/timings.csv; --params then names its parameters).
+
+Source of (a): the widely copied FER2013 notebooks (convolutions 32-64-128-128, 1024 dense units, dropout 0.25 and 0.5,
+batches of 64, Adam at 1e-4). Network and settings are as they stand there; only TensorFlow's threads are those of (b).
+"""
+
+import csv
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from benchmarks.processes import (
+    PARAMS,
+    RESULTS,
+    begin,
+    figures_of,
+    medians,
+    parser_of,
+    read_params,
+    run_data_stages,
+    run_train,
+    spreads,
+)
+from benchmarks.steps import measure_round
+from emotion.dataset.archive import read_faces
+from emotion.files import write_file, write_json
+from emotion.runtime.quiet import import_tensorflow
+
+if TYPE_CHECKING:
+    import keras
+
+CURVE = RESULTS / "tutorials_curve.csv"
+TARGET = 0.67
+RATES = ("input_images_per_second", "training_images_per_second")
+SHARE = "input_share_of_a_step"
+BATCH_SIZE = 64
+SIZE_PX = 48
+MANY_EPOCHS = 100_000
+
+
+class Point(NamedTuple):
+    """After so many minutes of training and validating, this validation accuracy (a fraction)."""
+
+    minutes: float
+    val_accuracy: float
+
+
+def read_curve(history: Path, timings: Path) -> list[Point]:
+    """Curve of a training by the train stage.
+
+    Args:
+        history: metrics/history/<member>.csv.
+        timings: .cache/train/<member>/timings.csv: lines of key, epoch, seconds. The last line's key is the training's;
+            an epoch that was run twice under it counts as it was run last.
+
+    Raises ValueError when an epoch of the history has no seconds.
+    """
+    rows = [line.split(",") for line in timings.read_text().split()]
+    seconds = {int(epoch): float(took) for key, epoch, took in rows if key == rows[-1][0]}
+    with history.open(newline="") as file:
+        accuracies = {int(row["epoch"]): float(row["val_accuracy"]) for row in csv.DictReader(file)}
+    missing = sorted(accuracies.keys() - seconds.keys())
+    if missing:
+        raise ValueError(f"{timings} has no seconds of epochs {missing} of {history}; give those of one training")
+    return [
+        Point(sum(seconds[before] for before in range(1, epoch + 1)) / 60, accuracy)
+        for epoch, accuracy in accuracies.items()
+    ]
+
+
+def write_points(points: Sequence[Point], path: Path) -> None:
+    """Write a curve as CSV, complete or not at all."""
+    rows = "".join(f"{point.minutes:.3f},{point.val_accuracy:.6f}\n" for point in points)
+    write_file(path, "minutes,val_accuracy\n" + rows)
+
+
+def read_points(path: Path) -> list[Point]:
+    """Read what `write_points` wrote."""
+    with path.open(newline="") as file:
+        return [Point(float(row["minutes"]), float(row["val_accuracy"])) for row in csv.DictReader(file)]
+
+
+def minutes_to(target: float, curve: Sequence[Point]) -> float | None:
+    """Minutes until the validation accuracy first reached the target; None if it never did."""
+    return next((point.minutes for point in curve if point.val_accuracy >= target), None)
+
+
+def summary(target: float, curve: Sequence[Point]) -> dict[str, Any]:
+    """What a curve came to: minutes to the target (None if not reached), its best accuracy, and its whole length."""
+    reached = minutes_to(target, curve)
+    return {
+        "minutes_to_target": None if reached is None else round(reached, 2),
+        "best_val_accuracy": max(point.val_accuracy for point in curve),
+        "epochs": len(curve),
+        "minutes": round(curve[-1].minutes, 2),
+    }
+
+
+def compare(target: float, slow: Sequence[Point], fast: Sequence[Point]) -> dict[str, Any]:
+    """How many times fewer minutes the fast training takes.
+
+    `to_target` is a lower bound where the slow one never got there (`to_target_is_a_lower_bound`), None where the fast
+    one did not. `to_the_same` is about the best accuracy of the slow one.
+    """
+    slow_minutes, fast_minutes = minutes_to(target, slow), minutes_to(target, fast)
+    best = max(point.val_accuracy for point in slow)
+    slow_best, fast_best = minutes_to(best, slow), minutes_to(best, fast)
+    return {
+        "to_target": _times(slow[-1].minutes if slow_minutes is None else slow_minutes, fast_minutes),
+        "to_target_is_a_lower_bound": slow_minutes is None,
+        "to_the_same": _times(slow_best, fast_best),
+        "project_minutes_to_the_same": None if fast_best is None else round(fast_best, 2),
+        "tutorial_minutes_to_the_same": round(slow_best, 2),
+    }
+
+
+def _times(slow: float, fast: float | None) -> float | None:
+    return None if fast is None else float(f"{slow / fast:.3g}")
+
+
+def make_network(label_count: int) -> "keras.Model":
+    """Build and compile the tutorials' network: pixels 0-1 -> probabilities."""
+    import keras
+    from keras import layers
+
+    network = keras.Sequential(
+        [
+            keras.Input((SIZE_PX, SIZE_PX, 1)),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Dropout(0.25),
+            layers.Conv2D(128, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Conv2D(128, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Dropout(0.25),
+            layers.Flatten(),
+            layers.Dense(1024, activation="relu"),
+            layers.Dropout(0.5),
+            layers.Dense(label_count, activation="softmax"),
+        ]
+    )
+    network.compile(keras.optimizers.Adam(1e-4), "categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+    return network
+
+
+def make_generators(folder: Path) -> tuple[Any, Any]:
+    """Augmented training batches and plain validation batches, read from files as they are asked for."""
+    import scipy.ndimage
+    from keras.src.legacy.preprocessing.image import ImageDataGenerator
+
+    # Keras asks SciPy for it under an old name, which costs a warning a picture; the tutorials paid no such thing.
+    scipy.ndimage.interpolation.affine_transform = scipy.ndimage.affine_transform
+    reading = {
+        "target_size": (SIZE_PX, SIZE_PX),
+        "batch_size": BATCH_SIZE,
+        "color_mode": "grayscale",
+        "class_mode": "categorical",
+    }
+    augmented = ImageDataGenerator(
+        rescale=1 / 255, width_shift_range=0.1, height_shift_range=0.1, zoom_range=0.1, horizontal_flip=True
+    )
+    plain = ImageDataGenerator(rescale=1 / 255)
+    return (
+        augmented.flow_from_directory(folder / "train", **reading),
+        plain.flow_from_directory(folder / "val", shuffle=False, **reading),
+    )
+
+
+def begin_tensorflow(params: str) -> None:
+    """TensorFlow with the threads of a parameter file and a seed, else as it sets itself up."""
+    threads = read_params(params)["train"]
+    tf = import_tensorflow()
+    tf.config.threading.set_intra_op_parallelism_threads(threads["intra_op_threads"])
+    tf.config.threading.set_inter_op_parallelism_threads(threads["inter_op_threads"])
+    tf.keras.utils.set_random_seed(0)
+
+
+def tutorial_rates(folder: str, params: str, *, steps: int, rounds: int) -> dict[str, float]:
+    """Images a second of (a) on train/ of a folder, as benchmarks/steps.py has them, and a picture's multiply-adds."""
+    begin_tensorflow(params)
+    import tensorflow as tf
+
+    from emotion.commands.networks import multiply_adds
+
+    batches, _ = make_generators(Path(folder))
+    network = make_network(batches.num_classes)
+    constant = tf.data.Dataset.from_tensors(next(batches)).cache().repeat()
+
+    def fit(data: Any) -> None:
+        network.fit(data, steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0)
+
+    fit(constant)  # traces the step
+    sizes = {"batch_size": BATCH_SIZE, "steps": steps, "input_steps": steps}
+    measured = [measure_round(fit, batches, constant, **sizes) for _ in range(rounds)]
+    return {**medians(measured), "multiply_adds": multiply_adds(network)}
+
+
+def tutorial_training(folder: str, params: str, *, minutes: float) -> dict[str, float]:
+    """Train (a) until the target is reached or, at the end of an epoch, the minutes are over; returns how long it was.
+
+    The curve so far is in the file CURVE after each epoch.
+    """
+    begin_tensorflow(params)
+    import keras
+
+    batches, val = make_generators(Path(folder))
+    points: list[Point] = []
+
+    def after_epoch(epoch: int, logs: dict[str, float]) -> None:
+        points.append(Point((time.monotonic() - began) / 60, logs["val_accuracy"]))
+        write_points(points, CURVE)
+        print(f"epoch {epoch + 1}: {points[-1]}", file=sys.stderr, flush=True)
+        network.stop_training = points[-1].minutes >= minutes or points[-1].val_accuracy >= TARGET
+
+    network = make_network(batches.num_classes)
+    clock = keras.callbacks.LambdaCallback(on_epoch_end=after_epoch)
+    began = time.monotonic()
+    network.fit(batches, validation_data=val, epochs=MANY_EPOCHS, verbose=0, callbacks=[clock])
+    return points[-1]._asdict()
+
+
+def unpack(archive: Path, index: Path, folder: Path) -> int:
+    """Write the faces of an index as files folder/<label>/<name>, as the tutorials have them; returns how many."""
+    with index.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row, content in zip(rows, read_faces(archive, [row["path"] for row in rows]), strict=True):
+        path = folder / row["label"] / row["path"].rpartition("/")[2]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return len(rows)
+
+
+def measure_in_turns(files: Path, records: Path, params: Path, *, rounds: int, steps: int) -> dict[str, Any]:
+    """Rates and peak memory of both, medians over processes that take turns, and how much the input's share differs."""
+    options = {"params": params.resolve(), "steps": steps, "rounds": 2}
+    measured: dict[str, list[dict[str, float]]] = {"tutorial": [], "project": []}
+    for _ in range(rounds):
+        measured["tutorial"].append(figures_of("benchmarks.tutorials", "tutorial_rates", folder=files, **options))
+        measured["project"].append(figures_of("benchmarks.steps", "rates", records=records, **options))
+        print(*(f"{name} {ones[-1]}" for name, ones in measured.items()), sep="\n", flush=True)
+    pairs = zip(measured["tutorial"], measured["project"], strict=True)
+    ratio = medians([{rate: b[rate] / a[rate] for rate in RATES} for a, b in pairs])
+    figures = {name: {**medians(ones), f"{SHARE}_spread": spreads(ones)[SHARE]} for name, ones in measured.items()}
+    return {**figures, "ratio": ratio}
+
+
+def train_tutorial(files: Path, params: Path, *, minutes: float) -> list[Point]:
+    """Train (a) to the target or for so many minutes, in a process of its own."""
+    figures_of("benchmarks.tutorials", "tutorial_training", folder=files, params=params.resolve(), minutes=minutes)
+    return read_points(CURVE)
+
+
+def train_project(folder: Path) -> list[Point]:
+    """Train (b) by the train stage, in the folder where the data stages ran."""
+    run_train(folder)
+    return read_curve(folder / "history.csv", folder / "state" / "timings.csv")
+
+
+def comparison(tutorial: Sequence[Point], project: Sequence[Point]) -> dict[str, Any]:
+    """What the page shows of both curves."""
+    return {
+        "target_val_accuracy": TARGET,
+        "tutorial": summary(TARGET, tutorial),
+        "project": summary(TARGET, project),
+        "times_fewer": compare(TARGET, tutorial, project),
+    }
+
+
+def main() -> None:
+    """Measure, train, write, print."""
+    parser = parser_of(__doc__)
+    parser.add_argument("zip_file", type=Path)
+    parser.add_argument("--params", type=Path, default=PARAMS, help="parameter file of (b) (default: the project's)")
+    parser.add_argument("--minutes-a", type=float, default=60, help="how long (a) may train (default 60)")
+    parser.add_argument("--curve-a", type=Path, help="of a training of (a) that has been")
+    parser.add_argument("--history", type=Path, help="of a training of (b) that has been")
+    parser.add_argument("--timings", type=Path, help="of the same training")
+    parser.add_argument("--rounds", type=int, default=3, help="processes of each (default 3)")
+    parser.add_argument("--steps", type=int, default=60, help="training steps a measurement (default 60)")
+    arguments, here = begin(parser)
+    if bool(arguments.history) != bool(arguments.timings):
+        parser.error("--history and --timings go together")
+    project = read_curve(arguments.history, arguments.timings) if arguments.history else []
+    tutorial = read_points(arguments.curve_a) if arguments.curve_a else []
+    with tempfile.TemporaryDirectory() as name:
+        folder, files, params = Path(name), Path(name) / "files", arguments.params
+        run_data_stages(arguments.zip_file, folder, params)
+        archive = folder / "faces.zip"
+        faces = {split: unpack(archive, folder / f"{split}.csv", files / split) for split in ("train", "val")}
+        turns = {"rounds": arguments.rounds, "steps": arguments.steps}
+        figures = measure_in_turns(files, folder / "train", params, **turns)
+        project = project or train_project(folder)
+        tutorial = tutorial or train_tutorial(files, params, minutes=arguments.minutes_a)
+    document = read_params(params)
+    about = {"network": document["model"]["network"], "precision": document["train"]["precision"], "faces": faces}
+    minutes = comparison(tutorial, project)
+    write_json(RESULTS / "tutorials.json", {**here, **about, **figures, "minutes": minutes})
+    print((RESULTS / "tutorials.json").read_text())
+
+
+if __name__ == "__main__":
+    main()
