@@ -2,14 +2,17 @@
 
 from stages._entry.start import START
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
-from emotion.dataset.archive import Dataset, DatasetError, write_archive
+from emotion.dataset.archive import NO_LABEL, Dataset, DatasetError, Votes, write_archive
+from emotion.dataset.index import index_text
 from emotion.dataset.layouts import relabel
-from emotion.files import write_json
+from emotion.dataset.votes import facts_table
+from emotion.files import write_file, write_json
 from emotion.params import Params
 from stages._entry.stage import Block, Choice, Reads, Values, run_stage
 
@@ -25,18 +28,49 @@ class DataParams(Params):
 
 READS: Reads = {
     "source": Choice("data.source", "emotion.sources", "Source", "source"),
+    "votes": Choice("data.votes", "emotion.votes", "VoteSource", "votes", has_block=False),
     "params": Values("data", DataParams),
 }
 
 
-def download(input_dir: Path, cache_dir: Path, archive: Path, report: Path, source: Block, params: DataParams) -> None:
-    """Collect the source's images into `archive` and count them in `report`."""
-    dataset = relabel(source.load().dataset(input_dir, cache_dir), params.labels)
+def download(
+    input_dir: Path,
+    cache_dir: Path,
+    archive: Path,
+    facts: Path,
+    report: Path,
+    source: Block,
+    votes: Block,
+    params: DataParams,
+) -> None:
+    """Collect the source's images into `archive`, the votes on them into `facts`, and count both in `report`."""
+    found = source.load().dataset(input_dir, cache_dir)
+    dataset = relabel(replace(found, votes=votes.load().votes(found, input_dir, cache_dir)), params.labels)
     check_labels(dataset)
     summary = write_archive(dataset, archive)
+    write_file(facts, index_text(facts_table(dataset.votes, sorted(dataset.keys))))
     origin = {"origin": dict(dataset.origin)} if dataset.origin else {}
     counts = {split: {"total": sum(labels.values()), **labels} for split, labels in summary.images.items()}
-    write_json(report, {"images": counts, "image_bytes": summary.image_bytes, "digest": summary.digest, **origin})
+    write_json(
+        report,
+        {
+            "images": counts,
+            "image_bytes": summary.image_bytes,
+            "digest": summary.digest,
+            **origin,
+            **voted(dataset.votes, len(dataset.keys)),
+        },
+    )
+
+
+def voted(votes: Votes | None, pictures: int) -> dict[str, dict[str, int]]:
+    """Count the pictures with and without votes, and the votes for each label; nothing where nobody was asked."""
+    if votes is None:
+        return {}
+    sums = map(sum, zip(*votes.counts.values(), strict=True))
+    given = len(votes.counts)
+    by_label = dict(zip((*votes.labels, *NO_LABEL), sums, strict=True))
+    return {"votes": {"pictures": given, "pictures_without": pictures - given, **by_label}}
 
 
 def check_labels(dataset: Dataset) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from emotion.dataset.votes import VotesParams, read_facts
+from emotion.evaluation.crowd import against_the_crowd
 from emotion.evaluation.heatmaps import heatmap_bytes
 from emotion.evaluation.results import evaluation_report, plot_tables, variants_table
 from emotion.evaluation.runs import check_models, measure_robustness, predict, saliency_maps, unanswered
@@ -49,7 +51,11 @@ class EvaluateParams(Params):
     inter_op_threads: int = Field(ge=1)
 
 
-READS: Reads = {"params": Section("evaluate", EvaluateParams), "members": Values("model", MembersParams)}
+READS: Reads = {
+    "params": Section("evaluate", EvaluateParams),
+    "members": Values("model", MembersParams),
+    "votes": Section("split.votes", VotesParams),
+}
 
 
 def evaluate(
@@ -57,6 +63,7 @@ def evaluate(
     val: Path,
     test: Path,
     index: Path,
+    facts: Path,
     predictions: Path,
     variants: Path,
     confusion: Path,
@@ -65,10 +72,12 @@ def evaluate(
     report: Path,
     members: MembersParams,
     params: EvaluateParams,
+    votes: VotesParams,
 ) -> None:
     """Predict the test split with the average of members and views; write predictions, scores, tables, saliency."""
     check_models(models, members.members)
     pin(**params.model_dump(include={"portable", "intra_op_threads", "inter_op_threads", "seed"}))
+    from emotion.dataset.lessons import lessons
     from emotion.dataset.records import load_records
     from emotion.evaluation.members import check_agreement, load_member
     from emotion.runtime.portable import check_portable
@@ -78,17 +87,21 @@ def evaluate(
     if params.portable:
         for member in networks:
             check_portable(member.network, member.network_name, setting="evaluate.portable")
-    faces, held_out = load_records(test), load_records(val)
-    blank = unanswered(index, test, faces, networks[0].about.labels)
+    first, faces = networks[0], load_records(test)
+    held_out = lessons(load_records(val), first.targets, labels=first.about.labels)
+    blank = unanswered(index, test, faces, first.about.labels)
     results = predict(networks, faces, held_out, views(**params.views.model_dump()), blank)
-    robustness = measure_robustness(networks, faces, seed=params.seed) if params.robustness else {}
+    robustness = {}
+    if params.robustness:
+        robustness = measure_robustness(networks, faces.images, blank.label_indexes, seed=params.seed)
+    crowd = against_the_crowd(results.final, read_facts(facts), votes, seed=params.seed)
     write_file(predictions, results.final.to_csv())
     write_file(variants, variants_table(results))
     write_file(confusion, confusion_table(results.final))
     write_file(saliency, heatmap_bytes(saliency_maps(networks, faces, results.final)))
-    for name, text in plot_tables(results, robustness, seed=params.seed).items():
+    for name, text in (plot_tables(results, robustness, seed=params.seed) | crowd.tables).items():
         write_file(plots / f"{name}.csv", text)
-    write_json(report, evaluation_report(results, robustness, seed=params.seed))
+    write_json(report, evaluation_report(results, robustness, seed=params.seed) | crowd.report)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from stages._entry.start import START
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from pydantic import Field
 from emotion.dataset.archive import read_faces
 from emotion.dataset.images import ImageError, decode_face, map_images
 from emotion.dataset.index import read_index
+from emotion.dataset.votes import vote_counts, voted_labels
 from emotion.errors import UserError
 from emotion.files import write_json
 from emotion.params import Params
@@ -40,7 +41,14 @@ def preprocess(archive: Path, index: Path, records: Path, report: Path, params: 
     bad: dict[str, str] = {}
     faces = good_faces(read_faces(archive, list(table["path"])), table, params, bad)
     labels = list(table.sort_values("label_index")["label"].unique())
-    about = write_records(faces, records, labels=labels, size_px=params.size_px, channels=params.channels)
+    about = write_records(
+        faces,
+        records,
+        labels=labels,
+        size_px=params.size_px,
+        channels=params.channels,
+        crowd_labels=voted_labels(table.columns),
+    )
     _check_bad(bad, len(table), index, params.max_bad_fraction)
     if bad:
         write_json(records / "skipped.json", bad)  # so that the index's rows can be matched with the records
@@ -49,8 +57,8 @@ def preprocess(archive: Path, index: Path, records: Path, report: Path, params: 
 
 def good_faces(
     contents: Iterator[bytes], table: pd.DataFrame, params: PreprocessParams, bad: dict[str, str]
-) -> Iterator[tuple[np.ndarray, int]]:
-    """Yield the decodable faces (uint8 [size_px, size_px, channels]) with their label index, in the table's order.
+) -> Iterator[tuple[np.ndarray, *tuple[Any, ...]]]:
+    """Yield the decodable faces (uint8 [size_px, size_px, channels]) as `Record` has them, in the table's order.
 
     Into `bad` goes path -> reason for every other picture.
     """
@@ -61,12 +69,23 @@ def good_faces(
         except ImageError as error:
             return error
 
-    rows = zip(map_images(decode, contents), table["path"], table["label_index"].tolist(), strict=True)
-    for face, path, label_index in rows:
+    rows = zip(map_images(decode, contents), table["path"], _targets(table), strict=True)
+    for face, path, target in rows:
         if isinstance(face, ImageError):
             bad[path] = str(face)
         else:
-            yield face, label_index
+            yield face, *target
+
+
+def _targets(table: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
+    """What is known of each face beside its pixels: its label index and, where there are votes, what the crowd said."""
+    labels = voted_labels(table.columns)
+    if not labels:
+        return zip(table["label_index"].tolist(), strict=True)
+    place = {name: index for index, name in enumerate(labels)}
+    agreed = [place.get(name, -1) for name in table["crowd"]]
+    votes = vote_counts(table, labels, with_no_label=False).tolist()
+    return zip(table["label_index"].tolist(), agreed, votes, strict=True)
 
 
 def _check_bad(bad: dict[str, str], images: int, index: Path, max_bad_fraction: float) -> None:

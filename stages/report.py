@@ -9,14 +9,15 @@ from typing import Any
 
 import pandas as pd
 
+from emotion.dataset.votes import read_facts
 from emotion.evaluation.heatmaps import read_heatmaps
 from emotion.evaluation.predictions import read_predictions
 from emotion.evaluation.views import views
 from emotion.files import write_file
 from emotion.palette import BLUE
 from emotion.params import Params
-from emotion.report.captions import corrupted, draw_figures, read_table, read_tables
-from emotion.report.faces import draw_faces
+from emotion.report.captions import against_people, corrupted, draw_figures, read_table, read_tables
+from emotion.report.faces import draw_crowd, draw_faces
 from emotion.report.page import flat, render_page, tiles
 from stages._entry.stage import Reads, Section, Shown, run_stage
 
@@ -31,7 +32,7 @@ READS: Reads = {
     "params": Section("report", ReportParams),
     "shown": Shown(
         (
-            *("data.source", "data.labels", "data.${data.source}", "split", "preprocess", "augment"),
+            *("data.source", "data.votes", "data.labels", "data.${data.source}", "split", "preprocess", "augment"),
             *("model.network", "model.members", "model.${model.network}", "train", "evaluate"),
         )
     ),
@@ -40,6 +41,7 @@ READS: Reads = {
 
 def report(
     archive: Path,
+    facts: Path,
     copies: Path,
     split_report: Path,
     predictions: Path,
@@ -61,6 +63,9 @@ def report(
     drawn = draw_figures(answers, tables, curves, metrics)
     sheets = draw_faces(answers, archive, pd.read_csv(copies, keep_default_na=False), read_heatmaps(saliency))
     measured = {"robustness": corrupted(tables["robustness"])} if "robustness" in metrics else {}
+    if "crowd" in metrics:
+        measured["crowd"] = against_people(tables["crowd"])
+    voted = draw_crowd(answers, archive, read_facts(facts))
     for folder, kind in ((figures, drawn), (faces, sheets)):  # what is measured on demand only is on the page alone
         for name, picture in kind.items():
             write_file(folder / f"{name}.png", picture.png)
@@ -75,7 +80,7 @@ def report(
         "parameters": flat(shown),
         "tiles": tiles(metrics),
         "view_count": len(views(**shown["evaluate"]["views"])),
-        "pictures": [*drawn.values(), *measured.values(), *sheets.values()],
+        "pictures": [*drawn.values(), *measured.values(), *sheets.values(), *voted.values()],
     }
     write_file(page, render_page(template, context))
 

@@ -12,7 +12,8 @@ from emotion.dataset.archive import SPLITS, list_faces, read_faces
 from emotion.dataset.copies import exact_copies, fingerprint, near_copies
 from emotion.dataset.index import index_text
 from emotion.dataset.split import assign_splits, check_splits
-from emotion.dataset.split_tables import copies_across, index_table, pair_table, split_report
+from emotion.dataset.split_tables import copies_across, index_table, pair_table, split_report, with_votes
+from emotion.dataset.votes import VotesParams, read_facts
 from emotion.files import write_file, write_json
 from emotion.params import Params
 from stages._entry.stage import Reads, Section, run_stage
@@ -31,6 +32,8 @@ class SplitParams(Params):
     val_fraction: float = Field(ge=0, lt=1)
     test_fraction: float = Field(gt=0, lt=1)
     seed: int = Field(ge=0)
+    validation: Literal["train", "public"]  # public: FER2013's PublicTest
+    votes: VotesParams
     group_duplicates: Literal["none", "exact", "near"]
     drop_train_copies_of_test: bool
     near: NearParams
@@ -41,17 +44,22 @@ READS: Reads = {"params": Section("split", SplitParams)}
 _DROPPED = "drop"  # the split of a picture that is in none
 
 
-def split(archive: Path, train: Path, val: Path, test: Path, copies: Path, report: Path, params: SplitParams) -> None:
+def split(
+    archive: Path, facts: Path, train: Path, val: Path, test: Path, copies: Path, report: Path, params: SplitParams
+) -> None:
     """Write the three indexes, the table of copies, and a report of what was found."""
     faces = list_faces(archive)
     prints = fingerprint(read_faces(archive, [face.path for face in faces]), len(faces))
     near = near_copies(prints, **params.near.model_dump())
     pairs = sorted(exact_copies(prints.exact) + near)
-    parts = assign_splits(faces, prints, near, **params.model_dump(exclude={"drop_train_copies_of_test", "near"}))
+    parts = assign_splits(
+        faces, prints, near, **params.model_dump(exclude={"drop_train_copies_of_test", "near", "votes"})
+    )
     copied = copies_across(parts, pairs, of=("train", "val"), among=("test",)) != ""
     dropped = copied if params.drop_train_copies_of_test else np.zeros(len(faces), dtype=bool)
     check_splits(faces, parts, dropped)
     table = index_table(faces, np.where(dropped, _DROPPED, parts), pairs)
+    table = with_votes(table, read_facts(facts), **params.votes.model_dump())
     for name, path in zip(SPLITS, (train, val, test), strict=True):
         part = table[table["split"] == name]
         # Only the test index says what is copied where: nothing of the test set reaches the training index.

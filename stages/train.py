@@ -39,6 +39,7 @@ def train(
     check_backend(recipe.backend)
     pin(**recipe.pins(), seed=member)
     # The backend and its pins are set: now Keras may be imported.
+    from emotion.dataset.lessons import lessons, prior
     from emotion.dataset.records import load_records
     from emotion.model.batch_norm import with_fused_batch_norm
     from emotion.model.batched import predict_in_batches
@@ -61,22 +62,24 @@ def train(
     }
     code = declared_code(START, "train", parse_params(START.params, PARAMS_FILE))
     state_file = StateFile(state, key=state_key({"made_with": made_with, "code": code}, [train, val]))
-    faces, held_out = load_records(train), load_records(val)
-    about, shape = faces.about, faces.images.shape[1:]
-    task = Task(
-        *(layers, faces, held_out, len(about.labels), recipe, augmentation), network_name=network.name, seed=member
-    )
-    start = starting_weights(recipe.init, about.labels)
+    faces = load_records(train)
+    about = faces.about
+    learnt = lessons(faces, recipe.targets, labels=about.labels)
+    held_out, labels = lessons(load_records(val), recipe.targets, labels=about.labels), learnt.labels
+    task = Task(layers, learnt, held_out, recipe, augmentation, network_name=network.name, seed=member)
+    start = starting_weights(recipe.init, labels)
     with state_file.held() if process_index() == 0 else nullcontext():
         trained = train_network(task, state_file=state_file, history_path=history, start=start)
         if process_index() > 0:
             return
-        logits = build_model(layers, shape, len(about.labels), for_training=False)
+        logits = build_model(layers, learnt.faces.images.shape[1:], len(labels), for_training=False)
         logits.set_weights(trained.weights)
         val_logits = predict_in_batches(with_fused_batch_norm(logits), held_out.images)
-        temperature, val_report = calibrate(held_out.label_indexes, val_logits)
+        temperature, val_report = calibrate(held_out.targets, val_logits)
         finished = with_probabilities(logits, temperature or 1.0)
-        save_model(finished, model, ModelAbout(about.labels, about.size_px, about.channels, temperature, made_with))
+        learnt_from = prior(learnt.targets, balanced=recipe.class_weights == "balanced")
+        known = ModelAbout(labels, about.size_px, about.channels, temperature, made_with, learnt_from)
+        save_model(finished, model, known)
         state_file.note_model(model)
         last = {name: value for name, value in trained.history[-1].items() if name in ("loss", "accuracy")}
         epochs = {"epochs": len(trained.history), "kept_epoch": trained.kept_epoch}

@@ -26,7 +26,7 @@ def all_readings() -> list[Reading]:
     for name in stage_names():
         for reading in importlib.import_module(f"stages.{name}").READS.values():
             readings.append(reading)
-            if isinstance(reading, Choice):
+            if isinstance(reading, Choice) and reading.has_block:
                 readings += [reading.block(choice) for choice in reading.names()]
     return readings
 

@@ -13,11 +13,25 @@ from emotion.errors import UserError
 from emotion.files import write_entry, written_whole
 
 SPLITS = ("train", "val", "test")
+NO_LABEL = ("unknown", "not_a_face")  # what people may say of a picture instead of a label
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class DatasetError(UserError):
     """A dataset that cannot be used as it is; the message says what was found, what is expected and what to do."""
+
+
+@dataclass(frozen=True)
+class Votes:
+    """The votes on the pictures of a data set.
+
+    Attributes:
+        labels: what could be voted for, beside NO_LABEL.
+        counts: path in the archive -> votes for each label, then for each of NO_LABEL; pictures without votes lack.
+    """
+
+    labels: tuple[str, ...]
+    counts: Mapping[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -28,11 +42,13 @@ class Dataset:
         keys: archive path (`<split>/<label>/<name>`) -> whatever `read` needs to find that image.
         read: key -> the image file's bytes.
         origin: facts worth recording beside the result (a resolved version, say).
+        votes: what several people said of each picture; None where nobody was asked.
     """
 
     keys: Mapping[str, Any]
     read: Callable[[Any], bytes]
     origin: Mapping[str, str | int] = field(default_factory=dict)
+    votes: Votes | None = None
 
 
 class Face(NamedTuple):

@@ -1,4 +1,4 @@
-"""Label names and their order."""
+"""Label names and their order, and what FER2013's file names say."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,15 @@ EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 # The codes of the `emotion` column of fer2013.csv (Goodfellow et al. 2013, https://arxiv.org/abs/1307.0414).
 FER2013_CODES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
+# FER2013 keeps its original split in the file names: the public and the private leaderboard's test set.
+_SUBSETS = {"PublicTest": "public", "PrivateTest": "private"}
+
 
 def label_order(labels: Iterable[str]) -> list[str]:
     """Return the distinct labels in the order used everywhere: numbers by value first, then names by code point."""
     return sorted(set(labels), key=lambda label: (not label.isdecimal(), int(label) if label.isdecimal() else 0, label))
+
+
+def subset_of(name: str) -> str:
+    """Which of FER2013's test sets a file name belongs to: `public`, `private`, or empty."""
+    return _SUBSETS.get(name.partition("_")[0], "")

@@ -18,6 +18,7 @@ import numpy as np
 from emotion.dataset.archive import Dataset, DatasetError
 from emotion.dataset.labels import FER2013_CODES
 from emotion.dataset.picture_files import SUFFIXES
+from emotion.dataset.votes import rename_votes
 
 _SPLIT_FOLDERS = {"train": "train", "val": "val", "validation": "val", "test": "test"}
 _CSV_COLUMNS = ("emotion", "pixels", "Usage")
@@ -72,25 +73,29 @@ def read_csv(path: Path) -> Dataset:
 
 
 def relabel(dataset: Dataset, names: Mapping[str, str | None]) -> Dataset:
-    """Rename, merge (several names to one) or drop (to None) labels.
+    """Rename, merge (several names to one) or drop (to None) labels, of the pictures and of the votes on them.
 
     The files of merged labels get the old label before their suffix, which keeps equal names apart.
     Raises DatasetError when `names` mentions a label that the dataset lacks, or when nothing is left.
     """
     present = {path.split("/")[1] for path in dataset.keys}
-    if missing := sorted(set(names) - present):
-        raise DatasetError(f"data.labels names {missing}, but the dataset's labels are {sorted(present)}")
+    known = present | set(dataset.votes.labels if dataset.votes else ())
+    if missing := sorted(set(names) - known):
+        raise DatasetError(f"data.labels names {missing}, but the dataset's labels are {sorted(known)}")
     origins = Counter(names.get(label, label) for label in present)
     keys: dict[str, Any] = {}
+    renamed: dict[str, str] = {}
     for path, key in dataset.keys.items():
         split, label, name = path.split("/")
         if (new := names.get(label, label)) is not None:
             file = PurePosixPath(name)
             name = f"{file.stem}_{label}{file.suffix}" if origins[new] > 1 else name
-            _put(keys, f"{split}/{new}/{name}", key, where="data.labels")
+            renamed[path] = f"{split}/{new}/{name}"
+            _put(keys, renamed[path], key, where="data.labels")
     if not keys:
         raise DatasetError("data.labels drops every label; keep at least two")
-    return Dataset(keys, dataset.read, dataset.origin)
+    votes = dataset.votes and rename_votes(dataset.votes, names, renamed)
+    return Dataset(keys, dataset.read, dataset.origin, votes)
 
 
 def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:

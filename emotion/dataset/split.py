@@ -8,7 +8,7 @@ import numpy as np
 
 from emotion.dataset.archive import DatasetError, Face
 from emotion.dataset.copies import Fingerprints, Pair, exact_copies, group_copies
-from emotion.dataset.labels import label_order
+from emotion.dataset.labels import label_order, subset_of
 
 
 def assign_splits(
@@ -18,6 +18,7 @@ def assign_splits(
     *,
     test_fraction: float,
     val_fraction: float,
+    validation: Literal["train", "public"],
     group_duplicates: Literal["none", "exact", "near"],
     seed: int,
 ) -> np.ndarray:
@@ -30,11 +31,14 @@ def assign_splits(
         prints: of the same faces.
         near: pairs of near copies among them.
         test_fraction: of all images, 0 to 1.
-        val_fraction: of the training images, 0 to 1.
+        val_fraction: of the training images, 0 to 1; not used with `public`.
+        validation: `public`: FER2013's PublicTest images are the validation set, and test images no more.
         group_duplicates: which copies of a picture stay on one side.
         seed: of the permutations in which groups are tried.
     """
     parts = np.array([face.split for face in faces], dtype="<U5")
+    if validation == "public":
+        parts = _public_as_validation(faces, parts)
     for name, fraction in (("test", test_fraction), ("val", val_fraction)):
         if name not in parts:
             pool = np.flatnonzero(parts == "train")
@@ -42,6 +46,20 @@ def assign_splits(
             labels = [faces[index].label for index in pool]
             parts[pool[stratified_split(labels, groups, fraction=fraction, seed=seed)]] = name
     return parts
+
+
+def _public_as_validation(faces: list[Face], parts: np.ndarray) -> np.ndarray:
+    """Make the test images of the public subset the validation set. Raises DatasetError where that cannot be."""
+    public = np.array(
+        [part == "test" and subset_of(face.name) == "public" for face, part in zip(faces, parts, strict=True)]
+    )
+    if "val" in parts or not public.any():
+        raise DatasetError(
+            "split.validation is `public`, but the data set "
+            + ("brings a validation set of its own" if "val" in parts else "has no test image named PublicTest_…")
+            + "; set split.validation: train"
+        )
+    return np.where(public, "val", parts)
 
 
 def check_splits(faces: list[Face], parts: np.ndarray, dropped: np.ndarray) -> None:

@@ -2,16 +2,22 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from emotion.dataset.archive import SPLITS, Face
 from emotion.dataset.copies import Pair, group_copies
-from emotion.dataset.labels import label_order
-
-# FER2013 keeps its original split in the file names: the public and the private leaderboard's test set.
-_SUBSETS = {"PublicTest": "public", "PrivateTest": "private"}
+from emotion.dataset.labels import label_order, subset_of
+from emotion.dataset.votes import (
+    COLUMN_PREFIX,
+    agreed_labels,
+    vote_counts,
+    voted_labels,
+    votes_to_learn,
+    without_outliers,
+)
 
 
 def index_table(faces: list[Face], parts: np.ndarray, pairs: list[Pair]) -> pd.DataFrame:
@@ -26,11 +32,35 @@ def index_table(faces: list[Face], parts: np.ndarray, pairs: list[Pair]) -> pd.D
             "path": [face.path for face in faces],
             "label": [face.label for face in faces],
             "label_index": [labels.index(face.label) for face in faces],
-            "subset": [_SUBSETS.get(face.name.partition("_")[0], "") for face in faces],
+            "subset": [subset_of(face.name) for face in faces],
             "split": parts,
             "copy": copies_across(parts, pairs, of=("test",), among=("train", "val")),
         }
     )
+
+
+def with_votes(
+    table: pd.DataFrame, facts: pd.DataFrame, *, outlier_votes: int, agreement: Literal["majority", "plurality"]
+) -> pd.DataFrame:
+    """Add what the crowd said to an index; nothing where nobody was asked.
+
+    Columns: `crowd`, the label that the crowd agrees on, or empty; `votes_<label>`, the votes a network can learn from,
+    all 0 for a picture that is left out.
+
+    Args:
+        facts: with the votes as they were cast; pictures without votes lack.
+        outlier_votes: so many votes for a label on a picture, or fewer, count as none.
+        agreement: what the crowd's agreement is.
+    """
+    cast = voted_labels(facts.columns)
+    if not cast:
+        return table
+    labels = label_order(cast)
+    joined = table[["path"]].merge(facts, on="path", how="left").fillna(0)
+    counts = without_outliers(vote_counts(joined, labels), outlier_votes=outlier_votes)
+    names = np.array([*labels, ""], dtype=object)
+    learnt = pd.DataFrame(votes_to_learn(counts), columns=[COLUMN_PREFIX + name for name in labels], index=table.index)
+    return pd.concat([table.assign(crowd=names[agreed_labels(counts, agreement=agreement)]), learnt], axis=1)
 
 
 def pair_table(table: pd.DataFrame, pairs: list[Pair]) -> pd.DataFrame:
@@ -54,6 +84,7 @@ def split_report(table: pd.DataFrame, pairs: list[Pair]) -> dict[str, object]:
     counts = {part: table[table["split"] == part] for part in SPLITS}
     return {
         "images": {part: {"total": len(rows), **_sorted_counts(rows["label"])} for part, rows in counts.items()},
+        **({"crowd": {part: _crowd_report(rows) for part, rows in counts.items()}} if "crowd" in table else {}),
         "copies": {kind: _copy_report(table, pairs, kind) for kind in ("exact", "near")},
     }
 
@@ -82,6 +113,13 @@ def _copy_report(table: pd.DataFrame, pairs: list[Pair], kind: str) -> dict[str,
         "groups_with_label_conflict": int((labels > 1).sum()),
         "test_images_with_copy_in_train_or_val": int(table["copy"].isin(("exact", kind)).sum()),
     }
+
+
+def _crowd_report(rows: pd.DataFrame) -> dict[str, int]:
+    """Pictures with votes to learn from, pictures on whose label the crowd agrees, and of the latter each label's."""
+    agreed = rows["crowd"][rows["crowd"] != ""]
+    learnt = vote_counts(rows, voted_labels(rows.columns), with_no_label=False).any(axis=1)
+    return {"learnable": int(learnt.sum()), "agreed": len(agreed), **_sorted_counts(agreed)}
 
 
 def _of_kind(pairs: list[Pair], kind: str) -> list[Pair]:

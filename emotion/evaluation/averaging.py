@@ -30,13 +30,15 @@ class Average:
     temperature: float | None
 
 
-def average(test: np.ndarray, val: np.ndarray, val_labels: np.ndarray, temperatures: Sequence[float | None]) -> Average:
+def average(
+    test: np.ndarray, val: np.ndarray, val_targets: np.ndarray, temperatures: Sequence[float | None]
+) -> Average:
     """Average the test faces' predictions, with a temperature fitted on those of the validation faces.
 
     Args:
         test: logits of the test faces.
         val: logits of the validation faces, of the same networks and views.
-        val_labels: int [validation faces], label indexes.
+        val_targets: float [validation faces, label_count], what their probabilities should be.
         temperatures: of each network, None where none was fitted.
     """
     uncalibrated = mean_probabilities(test, [1.0] * len(temperatures))
@@ -44,9 +46,9 @@ def average(test: np.ndarray, val: np.ndarray, val_labels: np.ndarray, temperatu
     if test.shape[:2] == (1, 1):
         return Average(mean_probabilities(test, cooled), uncalibrated, temperatures[0])
     averaged = mean_probabilities(test, cooled)
-    if not len(val_labels):
+    if not len(val_targets):
         return Average(averaged, uncalibrated, None)
-    temperature = fit_temperature(val_labels, as_logits(mean_probabilities(val, cooled)))
+    temperature = fit_temperature(val_targets, as_logits(mean_probabilities(val, cooled)))
     return Average(probabilities_from(as_logits(averaged), temperature), uncalibrated, temperature)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from emotion.dataset.lessons import Targets
 from emotion.errors import UserError
 from emotion.model.batch_norm import with_fused_batch_norm
 from emotion.model.batched import predict_in_batches
@@ -32,6 +33,12 @@ class Member:
         return self.about.temperature or 1.0
 
     @property
+    def targets(self) -> Targets:
+        """What it was trained on, as `train.targets` says it."""
+        found: Targets = self.about.made_with.get("train", {}).get("targets", "label")
+        return found
+
+    @property
     def network_name(self) -> str:
         """What the network is called in params.yaml."""
         return str(self.about.made_with.get("network", {}).get("name", f"of member {self.name}"))
@@ -54,8 +61,8 @@ def check_agreement(members: list[Member]) -> None:
     """Raise UserError when members were not trained on the same labels and size, so that they cannot be averaged."""
     first = members[0]
     for other in members[1:]:
-        for fact in ("labels", "size_px", "channels"):
-            mine, theirs = getattr(first.about, fact), getattr(other.about, fact)
+        for fact in ("labels", "size_px", "channels", "targets"):
+            mine, theirs = (getattr(each if fact == "targets" else each.about, fact) for each in (first, other))
             if mine != theirs:
                 raise UserError(
                     f"members {first.name} and {other.name} differ in {fact}: {mine}, {theirs}; train again"

@@ -39,7 +39,7 @@ class Results:
 def average_all(
     test: np.ndarray,
     val: np.ndarray,
-    val_labels: np.ndarray,
+    val_targets: np.ndarray,
     temperatures: Mapping[str, float | None],
     faces: Predictions,
 ) -> Results:
@@ -48,14 +48,14 @@ def average_all(
     Args:
         test: logits of the test faces.
         val: logits of the validation faces; may hold no face.
-        val_labels: int [validation faces], label indexes.
+        val_targets: float [validation faces, label_count], what their probabilities should be.
         temperatures: each member's, by its name, in the order of the logits.
         faces: the test faces; their probabilities are not looked at.
     """
     own = list(temperatures.values())
 
     def averaged(members: slice, ways: slice) -> Average:
-        return average(test[members, ways], val[members, ways], val_labels, own[members])
+        return average(test[members, ways], val[members, ways], val_targets, own[members])
 
     def alone(ways: slice) -> dict[str, Predictions]:
         each = {name: averaged(slice(at, at + 1), ways) for at, name in enumerate(temperatures)}

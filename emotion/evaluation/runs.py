@@ -16,6 +16,7 @@ from emotion.evaluation.robustness import Robustness, accuracy_when_corrupted
 from emotion.evaluation.views import View, seen_as
 
 if TYPE_CHECKING:
+    from emotion.dataset.lessons import Lessons
     from emotion.dataset.records import Faces
     from emotion.evaluation.members import Member
 
@@ -50,6 +51,10 @@ def unanswered(index: Path, records: Path, faces: "Faces", label_names: list[str
     if not len(table):
         raise UserError(f"{index} names no face to test on; add test images, or raise split.test_fraction")
     paths, labels, subsets, copies = (table[column].tolist() for column in COLUMNS)
+    if strangers := sorted(set(labels) - set(label_names)):
+        raise UserError(
+            f"{index} has faces labelled {strangers}, which the models do not know: {label_names}; train again"
+        )
     return Predictions(paths, labels, subsets, copies, label_names, np.empty((len(table), len(label_names))))
 
 
@@ -60,7 +65,7 @@ def skipped_paths(records: Path) -> list[str]:
 
 
 def predict(
-    networks: Sequence["Member"], faces: "Faces", held_out: "Faces", ways: Sequence[View], unanswered: Predictions
+    networks: Sequence["Member"], faces: "Faces", held_out: "Lessons", ways: Sequence[View], unanswered: Predictions
 ) -> Results:
     """Run every network over every view of the test faces, and of the validation faces where an average needs them."""
 
@@ -68,10 +73,10 @@ def predict(
         return np.array([[network.logits(seen_as(images, way)) for way in ways] for network in networks])
 
     averaging = len(networks) * len(ways) > 1
-    rows = evenly(len(held_out.images), _TEMPERATURE_FACES if averaging else 0)
+    rows = evenly(len(held_out), _TEMPERATURE_FACES if averaging else 0)
     test, val = logits(faces.images), logits(held_out.images[rows])
     temperatures = {network.name: network.about.temperature for network in networks}
-    return average_all(test, val, held_out.label_indexes[rows], temperatures, unanswered)
+    return average_all(test, val, held_out.targets[rows], temperatures, unanswered)
 
 
 def evenly(count: int, most: int) -> np.ndarray:
@@ -79,14 +84,21 @@ def evenly(count: int, most: int) -> np.ndarray:
     return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
 
 
-def measure_robustness(networks: Sequence["Member"], faces: "Faces", *, seed: int) -> Robustness:
-    """Accuracy of the members' average, one view, on corrupted test faces."""
+def measure_robustness(
+    networks: Sequence["Member"], images: np.ndarray, labels: np.ndarray, *, seed: int
+) -> Robustness:
+    """Accuracy of the members' average, one view, on corrupted test faces.
 
-    def probabilities(images: np.ndarray) -> np.ndarray:
-        logits = np.array([[network.logits(images)] for network in networks])
+    Args:
+        images: uint8 [n, size, size, channels].
+        labels: int [n], indexes into the models' labels.
+    """
+
+    def probabilities(corrupted: np.ndarray) -> np.ndarray:
+        logits = np.array([[network.logits(corrupted)] for network in networks])
         return mean_probabilities(logits, [network.temperature for network in networks])
 
-    return accuracy_when_corrupted(faces.images, faces.label_indexes, probabilities, seed=seed)
+    return accuracy_when_corrupted(images, labels, probabilities, seed=seed)
 
 
 def saliency_maps(networks: Sequence["Member"], faces: "Faces", predictions: Predictions) -> dict[str, np.ndarray]:

@@ -22,6 +22,7 @@ class ModelAbout:
         channels: 1 or 3.
         temperature: what the logits are divided by before the softmax; None where none was fitted.
         made_with: parameters and versions.
+        prior: how frequent each label was where the model learnt, summing to one; empty where that is not known.
     """
 
     labels: list[str]
@@ -29,6 +30,7 @@ class ModelAbout:
     channels: int
     temperature: float | None
     made_with: Mapping[str, Any] = field(default_factory=dict)
+    prior: list[float] = field(default_factory=list)
 
 
 def read_about(path: Path) -> ModelAbout:

@@ -1,6 +1,7 @@
 """Temperature scaling, and the two scores that training itself reports.
 
-Throughout: `labels` is int [n], label indexes; `probabilities` is float [n, label_count], rows summing to one.
+Throughout: `labels` is int [n], label indexes; `probabilities` is float [n, label_count], rows summing to one;
+`targets` is float [n, label_count], what each face's probabilities should be: rows summing to one.
 """
 
 import numpy as np
@@ -21,8 +22,13 @@ def accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
     return float((probabilities.argmax(axis=1) == labels).mean())
 
 
-def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
-    """Find the temperature that minimises the log loss of softmax(logits / temperature).
+def cross_entropy(targets: np.ndarray, probabilities: np.ndarray) -> float:
+    """Mean cross-entropy of the targets, in nats; the log loss where each target is a single label."""
+    return float(-(targets * np.log(np.clip(probabilities, _TINY, 1.0))).sum(axis=1).mean())
+
+
+def fit_temperature(targets: np.ndarray, logits: np.ndarray) -> float:
+    """Find the temperature that minimises the cross-entropy of softmax(logits / temperature).
 
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks" (https://arxiv.org/abs/1706.04599).
 
@@ -33,7 +39,7 @@ def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
 
     def loss(log_temperature: float) -> float:
         scaled = log_softmax(logits / np.exp(log_temperature), axis=1)
-        return float(-scaled[np.arange(len(labels)), labels].mean())
+        return float(-(targets * scaled).sum(axis=1).mean())
 
     found = minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded", options={"xatol": 1e-6})
     return float(round(np.exp(found.x), 6))
@@ -44,15 +50,15 @@ def probabilities_from(logits: np.ndarray, temperature: float = 1.0) -> np.ndarr
     return np.asarray(softmax(logits.astype(np.float64) / temperature, axis=1))
 
 
-def calibrate(labels: np.ndarray, logits: np.ndarray) -> tuple[float | None, dict[str, dict[str, float]]]:
+def calibrate(targets: np.ndarray, logits: np.ndarray) -> tuple[float | None, dict[str, dict[str, float]]]:
     """Fit the temperature on the validation logits and score them; nothing where there is no validation set."""
-    if not len(labels):
+    if not len(targets):
         return None, {}
-    temperature = fit_temperature(labels, logits)
+    temperature = fit_temperature(targets, logits)
     scores = {
-        "accuracy": accuracy(labels, logits),
-        "log_loss": log_loss(labels, probabilities_from(logits, temperature)),
-        "log_loss_uncalibrated": log_loss(labels, probabilities_from(logits)),
+        "accuracy": accuracy(targets.argmax(axis=1), logits),
+        "log_loss": cross_entropy(targets, probabilities_from(logits, temperature)),
+        "log_loss_uncalibrated": cross_entropy(targets, probabilities_from(logits)),
         "temperature": temperature,
     }
     return temperature, {"val": scores}

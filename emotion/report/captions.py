@@ -121,6 +121,19 @@ def corrupted(table: pd.DataFrame) -> Picture:
     )
 
 
+def against_people(table: pd.DataFrame) -> Picture:
+    """One person and the model against the crowd."""
+    person, model = (table[table["series"] == who] for who in ("person", "model"))
+    return Picture(
+        "One person, and the model, against the crowd",
+        "Each voter in turn is compared with the label that most of the other voters chose; the model with the same "
+        "others. By label: the one that the others agree on.",
+        f"Bars. A person: {_listed(person['label'], person['accuracy'], percent)}. "
+        f"The model: {_listed(model['label'], model['accuracy'], percent)}.",
+        charts.crowd(table),
+    )
+
+
 def _last(histories: Tables, quantity: str) -> str:
     names = [name for name in (quantity, f"val_{quantity}") if all(name in table for table in histories.values())]
     ends = (np.mean([table[name].iloc[-1] for table in histories.values()]) for name in names)

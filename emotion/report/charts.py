@@ -204,3 +204,18 @@ def robustness(table: pd.DataFrame) -> bytes:
         axes.grid(visible=False, axis="y")
         figure.legend(loc="outside lower center", ncols=4, fontsize="small")
         return png(figure)
+
+
+def crowd(table: pd.DataFrame) -> bytes:
+    """Draw one person and the model against the crowd. Columns: series (person, model), label, accuracy."""
+    wide = table.pivot_table(index="label", columns="series", values="accuracy", sort=False)
+    with drawn(height=0.5 * len(wide) + 1.5) as (figure, axes):
+        for number, (who, colour) in enumerate((("person", ORANGE), ("model", BLUE))):
+            places = np.arange(len(wide)) + 0.38 * (number - 0.5)
+            axes.barh(places, wide[who], height=0.36, color=colour, label=f"the {who}")
+        axes.set(yticks=range(len(wide)), yticklabels=list(wide.index), xlim=(0, 1))
+        axes.set(xlabel="share that names the label the others agree on")
+        axes.invert_yaxis()
+        axes.grid(visible=False, axis="y")
+        figure.legend(loc="outside lower center", ncols=2, fontsize="small")
+        return png(figure)

@@ -1,6 +1,6 @@
 """The report's pictures that show faces: mistakes, saliency, near copies. They hold the data set's images."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import pandas as pd
 
 from emotion.dataset.archive import read_faces
 from emotion.dataset.images import ImageError, decode_image
+from emotion.dataset.votes import vote_counts, voted_labels
 from emotion.evaluation.predictions import Predictions
 from emotion.report.page import Picture
 from emotion.report.sheets import Captioned, contact_sheet, pair_sheet, saliency_sheet
@@ -19,9 +20,14 @@ _MISTAKES, _PAIRS = 24, 12
 
 def surest_mistakes(answers: Predictions) -> list[int]:
     """Row numbers of the faces predicted wrongly with the most confidence, the surest first."""
+    return _wrong(answers)[:_MISTAKES]
+
+
+def _wrong(answers: Predictions) -> list[int]:
+    """Row numbers of all faces predicted wrongly, the surest first."""
     wrong = np.flatnonzero(answers.predicted_indexes != answers.label_indexes)
     confidence = answers.probabilities[wrong].max(axis=1)
-    return [int(row) for row in wrong[np.argsort(-confidence, kind="stable")][:_MISTAKES]]
+    return [int(row) for row in wrong[np.argsort(-confidence, kind="stable")]]
 
 
 def near_pairs(copies: pd.DataFrame) -> pd.DataFrame:
@@ -84,6 +90,46 @@ def _answer(answers: Predictions, row: int, images: Images) -> Captioned:
 
 def _copy(picture: np.ndarray, path: str, split: str, note: str) -> Captioned:
     return Captioned(picture, f"{split} {note}\n{path.split('/')[1]}")
+
+
+def draw_crowd(answers: Predictions, archive: Path, facts: pd.DataFrame) -> dict[str, Picture]:
+    """The sheet of faces that are wrong by their label and right by the votes on them; nothing where nobody voted.
+
+    Args:
+        facts: the votes, by path.
+    """
+    labels = voted_labels(facts.columns)
+    if not labels:
+        return {}
+    counts = dict(zip(facts["path"], vote_counts(facts, labels, with_no_label=False).tolist(), strict=True))
+    rows = [
+        row for row in _wrong(answers) if _first_choice(counts.get(answers.paths[row]), labels) == _said(answers, row)
+    ]
+    images = decoded(archive, (answers.paths[row] for row in rows[:_MISTAKES]))
+    sheet = [
+        Captioned(images[path], f"is {answers.labels[row]}\n{_said(answers, row)} {max(votes)}/{sum(votes)}")
+        for row in rows[:_MISTAKES]
+        for path in [answers.paths[row]]
+        for votes in [counts[path]]
+    ]
+    picture = Picture(
+        "Wrong by the label, right by the crowd",
+        "Each face with its label in the data set, then what the model said, and how many of the voters say so too.",
+        f"{len(sheet)} of {len(rows)} faces that the model and most voters call otherwise than the data set does.",
+        contact_sheet(sheet, columns=8),
+    )
+    return {"crowd_mistakes": picture}
+
+
+def _first_choice(votes: Sequence[int] | None, labels: Sequence[str]) -> str | None:
+    """The label that most voters chose; None where nobody voted, or several labels have as many."""
+    if not votes or votes.count(max(votes)) > 1:
+        return None
+    return labels[votes.index(max(votes))]
+
+
+def _said(answers: Predictions, row: int) -> str:
+    return answers.label_names[answers.predicted_indexes[row]]
 
 
 def draw_faces(

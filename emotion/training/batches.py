@@ -6,10 +6,9 @@ is a function of (seed, epoch, step), so that an epoch can be replayed from its 
 
 from collections.abc import Callable
 
-import numpy as np
 import tensorflow as tf
 
-from emotion.dataset.records import Faces
+from emotion.dataset.lessons import Lessons
 
 Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
@@ -20,18 +19,18 @@ def steps_per_epoch(images: int, batch_size: int) -> int:
 
 
 def training_batches(
-    faces: Faces, *, label_count: int, batch_size: int, first_epoch: int, epochs: int, seed: int, augment: Augment
+    lessons: Lessons, *, batch_size: int, first_epoch: int, epochs: int, seed: int, augment: Augment
 ) -> tf.data.Dataset:
     """Batches of epochs first_epoch ... epochs-1, one after another, each epoch in its own order.
 
     Args:
-        faces: images uint8 [n, size, size, channels].
+        lessons: faces, uint8 [n, size, size, channels], and the answers to them.
         augment: (uint8 [batch, size, size, channels], int64 [2]) -> float32, same shape.
 
-    Yields: (float32 [batch, size, size, channels] 0-255, float32 [batch, label_count] one-hot).
+    Yields: (float32 [batch, size, size, channels] 0-255, float32 [batch, labels], rows summing to one).
     """
-    count, steps = len(faces.images), steps_per_epoch(len(faces.images), batch_size)
-    images, labels = _in_memory(faces)
+    count, steps = len(lessons), steps_per_epoch(len(lessons), batch_size)
+    images, targets = _in_memory(lessons)
 
     def epoch_order(epoch: tf.Tensor) -> tf.data.Dataset:
         order = tf.random.experimental.stateless_shuffle(tf.range(count), seed=tf.stack([seed, epoch]))
@@ -41,38 +40,40 @@ def training_batches(
     def batch(step: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         # Steps count up over all epochs; the offset keeps their seeds apart from the permutations'.
         pictures = augment(tf.gather(images, rows), tf.stack([seed + 1_000_003, step]))
-        return pictures, tf.one_hot(tf.gather(labels, rows), label_count)
+        answers = tf.gather(targets, rows)
+        return pictures, _draw(answers, tf.stack([seed + 2_000_003, step])) if lessons.drawn else answers
 
     order = tf.data.Dataset.range(first_epoch, epochs).flat_map(epoch_order)
     return _tuned(order.map(batch, num_parallel_calls=2, deterministic=True))
 
 
-def evaluation_batches(faces: Faces, *, label_count: int, batch_size: int) -> tf.data.Dataset:
+def evaluation_batches(lessons: Lessons, *, batch_size: int) -> tf.data.Dataset:
     """All faces once, in their order, unchanged.
 
-    Yields: (float32 [batch, size, size, channels] 0-255, float32 [batch, label_count] one-hot); the last is smaller.
+    Yields: (float32 [batch, size, size, channels] 0-255, float32 [batch, labels]); the last is smaller.
     """
-    images, labels = _in_memory(faces)
+    images, targets = _in_memory(lessons)
 
     def batch(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return tf.cast(tf.gather(images, rows), tf.float32), tf.one_hot(tf.gather(labels, rows), label_count)
+        return tf.cast(tf.gather(images, rows), tf.float32), tf.gather(targets, rows)
 
-    rows = tf.data.Dataset.range(len(faces.images)).batch(batch_size)
+    rows = tf.data.Dataset.range(len(lessons)).batch(batch_size)
     return _tuned(rows.map(batch, num_parallel_calls=2, deterministic=True))
 
 
-def class_weights(label_indexes: np.ndarray, label_count: int) -> dict[int, float]:
-    """Weights inverse to each label's frequency, one on average over the images.
-
-    As scikit-learn's `compute_class_weight("balanced")`, which refuses a label all of whose images were undecodable.
-    """
-    counts = np.bincount(label_indexes, minlength=label_count)
-    return {label: float(len(label_indexes) / (label_count * max(count, 1))) for label, count in enumerate(counts)}
-
-
-def _in_memory(faces: Faces) -> tuple[tf.Tensor, tf.Tensor]:
+def _in_memory(lessons: Lessons) -> tuple[tf.Tensor, tf.Tensor]:
     with tf.device("CPU:0"):
-        return tf.constant(faces.images), tf.constant(faces.label_indexes)
+        return tf.constant(lessons.images), tf.constant(lessons.targets)
+
+
+def _draw(distributions: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Draw a label from each distribution: float32 [batch, labels] -> one-hot, of the same shape.
+
+    By comparing a uniform number with sums, which are exact enough to be the same on every processor.
+    """
+    ends = tf.cumsum(distributions, axis=1)
+    place = tf.random.stateless_uniform((tf.shape(distributions)[0], 1), seed) * ends[:, -1:]
+    return tf.one_hot(tf.argmax(tf.cast(place < ends, tf.int32), axis=1), distributions.shape[1])
 
 
 def _tuned(batches: tf.data.Dataset) -> tf.data.Dataset:

@@ -10,12 +10,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from emotion.dataset.records import Faces
+from emotion.dataset.lessons import Lessons, class_weights
 from emotion.errors import UserError
 from emotion.model.batched import BATCH_SIZE
 from emotion.runtime.portable import check_portable
 from emotion.runtime.processes import own_rows, process_count, process_index
-from emotion.training.batches import Augment, class_weights, evaluation_batches, steps_per_epoch, training_batches
+from emotion.training.batches import Augment, evaluation_batches, steps_per_epoch, training_batches
 from emotion.training.kept_weights import KeepWeights
 from emotion.training.network import FineTuned, Network, Phase, build_model
 from emotion.training.optimizer import make_optimizer
@@ -32,17 +32,15 @@ class Task:
 
     Attributes:
         network_name: what params.yaml calls the network.
-        train: faces to learn from.
-        val: faces to choose the checkpoint on; may be empty, which needs `keep: last` and no early stopping.
-        label_count: of the data set.
+        train: faces to learn from, and the answers to them.
+        val: those to choose the checkpoint on; may be empty, which needs `keep: last` and no early stopping.
         augment: (uint8 [batch, size, size, channels], seed int64 [2]) -> float32 of the same shape.
         seed: of the order of the faces and of their augmentation.
     """
 
     network: Network
-    train: Faces
-    val: Faces
-    label_count: int
+    train: Lessons
+    val: Lessons
     recipe: Recipe
     augment: Augment
     network_name: str = field(kw_only=True)
@@ -51,14 +49,13 @@ class Task:
     @property
     def steps(self) -> int:
         """Training steps in an epoch."""
-        return steps_per_epoch(len(self.train.images), self.recipe.batch_size)
+        return steps_per_epoch(len(self.train), self.recipe.batch_size)
 
     def batches(self, first_epoch: int, epochs: int) -> tf.data.Dataset:
         """This process's share of the training batches of epochs first_epoch ... epochs-1, counted from 0."""
         batches = training_batches(
             self.train,
-            label_count=self.label_count,
-            batch_size=min(self.recipe.batch_size, len(self.train.images)),
+            batch_size=min(self.recipe.batch_size, len(self.train)),
             first_epoch=first_epoch,
             epochs=epochs,
             seed=self.seed,
@@ -72,15 +69,15 @@ class Task:
     def class_weights(self) -> dict[int, float] | None:
         """What an error on each label weighs, if not all the same."""
         balanced = self.recipe.class_weights == "balanced"
-        return class_weights(self.train.label_indexes, self.label_count) if balanced else None
+        return class_weights(self.train.targets) if balanced else None
 
     def validation(self, keeper: KeepWeights) -> tuple[tf.data.Dataset | None, list[keras.callbacks.Callback]]:
         """The batches that `fit` is to validate on, or the callback that does it in its stead, or neither."""
-        if not len(self.val.images):
+        if not len(self.val):
             return None, []
         if self.recipe.backend == "jax" and self.recipe.devices > 1:
-            return None, [Validation(self.network, self.val, self.label_count, self.recipe, keeper)]
-        return evaluation_batches(self.val, label_count=self.label_count, batch_size=BATCH_SIZE), []
+            return None, [Validation(self.network, self.val, self.recipe, keeper)]
+        return evaluation_batches(self.val, batch_size=BATCH_SIZE), []
 
 
 @dataclass(frozen=True)
@@ -111,10 +108,10 @@ def train_network(
     Raises UserError: loss not a number, out of memory, a recipe that needs a validation set where there is none, or
     one that asks for portable bits of a network that has none.
     """
-    recipe, shape = task.recipe, task.train.images.shape[1:]
+    recipe, shape, label_count = task.recipe, task.train.faces.images.shape[1:], task.train.label_count
     _check_validation(recipe, task.val)
     scope = _devices_scope(recipe)
-    model = build_model(task.network, shape, task.label_count, for_training=True, devices=recipe.devices, scope=scope)
+    model = build_model(task.network, shape, label_count, for_training=True, devices=recipe.devices, scope=scope)
     if recipe.portable:
         check_portable(model, task.network_name, setting="train.portable")
     phases = _phases(task.network, model, recipe)
@@ -161,7 +158,7 @@ def _fit(task: Task, model: keras.Model, keeper: KeepWeights, session: Session, 
         )
 
 
-def _check_validation(recipe: Recipe, val: Faces) -> None:
+def _check_validation(recipe: Recipe, val: Lessons) -> None:
     needs = [
         name
         for name, on in (
@@ -171,7 +168,7 @@ def _check_validation(recipe: Recipe, val: Faces) -> None:
         )
         if on
     ]
-    if needs and not len(val.images):
+    if needs and not len(val):
         raise UserError(
             f"there is no validation image, but {', '.join(needs)} of train needs some; hold some out (a larger "
             "split.val_fraction), or set train.keep: last, another schedule and train.early_stopping_patience: 0"

@@ -44,6 +44,7 @@ class Recipe(Params):
     weight_decay: float = Field(ge=0)  # Keras' decoupled decay, kernels only
     label_smoothing: float = Field(ge=0, lt=1)
     ema_decay: float = Field(ge=0, lt=1)  # per step; 0 = off
+    targets: Literal["label", "crowd", "votes", "drawn"]
     class_weights: Literal["none", "balanced"]
     keep: Literal["best", "last"]  # by validation accuracy
     early_stopping_patience: int = Field(ge=0)  # epochs without a better validation loss; 0 = off

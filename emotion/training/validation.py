@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from emotion.dataset.records import Faces
+from emotion.dataset.lessons import Lessons
 from emotion.model.batched import predict_in_batches
 from emotion.runtime.processes import from_first_process, process_index
 from emotion.training.kept_weights import KeepWeights
@@ -17,12 +17,11 @@ class Validation(keras.callbacks.Callback):
     It must be the first callback: it adds what it found to the epoch's logs.
     """
 
-    def __init__(self, network: Network, val: Faces, label_count: int, recipe: Recipe, keeper: KeepWeights) -> None:
+    def __init__(self, network: Network, val: Lessons, recipe: Recipe, keeper: KeepWeights) -> None:
         super().__init__()
         self._keeper, self._val = keeper, val
         self._alone: keras.Model | None = None  # the same network, on this process's own device
-        self._labels = keras.utils.to_categorical(val.label_indexes, label_count)
-        self._build = lambda: build_model(network, val.images.shape[1:], label_count, for_training=False)
+        self._build = lambda: build_model(network, val.faces.images.shape[1:], val.label_count, for_training=False)
         self._smoothing = recipe.label_smoothing
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -43,8 +42,8 @@ class Validation(keras.callbacks.Callback):
             logits = predict_in_batches(self._alone, self._val.images)
         finally:
             keras.distribution.set_distribution(shared)
-        right = logits.argmax(axis=1) == self._val.label_indexes
+        right = logits.argmax(axis=1) == self._val.targets.argmax(axis=1)
         losses = keras.losses.categorical_crossentropy(
-            self._labels, logits, from_logits=True, label_smoothing=self._smoothing
+            self._val.targets, logits, from_logits=True, label_smoothing=self._smoothing
         )
         return float(right.mean()), float(np.mean(losses))

@@ -59,6 +59,7 @@ class Choice(NamedTuple):
     package: str  # such as emotion.sources
     attribute: str  # the parameter class, such as Source
     module: str = ""  # of a folder, such as source; empty where single files are chosen among
+    has_block: bool = True  # whether what is chosen has parameters of its own
 
     def names(self) -> list[str]:
         """Every name that may be chosen, sorted."""
@@ -135,7 +136,7 @@ def _keys_read(document: Mapping[str, Any], reading: Reading) -> list[str]:
         case Values():
             return reading.dotted_keys()
         case Choice(key):
-            return [key, reading.block(str(value_at(document, key))).key]
+            return [key, *([reading.block(str(value_at(document, key))).key] if reading.has_block else [])]
         case Shown():
             return reading.filled(document)
         case Section(key) | Later(key):
@@ -161,7 +162,7 @@ def resolve(document: Mapping[str, Any], reading: Reading) -> Any:
             name = value_at(document, key)
             if name not in reading.names():
                 raise UserError(_in_params([f"{key}: {_one_of(name, reading.names())}"]))
-            return resolve(document, reading.block(name))
+            return resolve(document, reading.block(name)) if reading.has_block else Block(reading.block(name), {})
         case Later(key):
             return Block(reading, value_at(document, key))
         case Shown():

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-CODE_FOLDERS, CODE_SUFFIXES = ("emotion", "stages"), (".py", ".j2")
+CODE_FOLDERS, CODE_SUFFIXES = ("emotion", "stages"), (".py", ".j2", ".csv")
 PARAMS_FILE = Path("params.yaml")  # in the folder that the stage runs in
 PIPELINE_FILE = ROOT / "dvc.yaml"
 LOCK_FILE = ROOT / "requirements.lock"

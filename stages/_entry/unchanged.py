@@ -14,7 +14,7 @@ def declared_code(start: Start, stage: str, params: Mapping[str, Any]) -> dict[s
     """The code that dvc.yaml declares for a stage, and the lock if it does: path -> SHA-256, as the stage found it.
 
     Args:
-        params: the content of params.yaml, which names the chosen source and network.
+        params: the content of params.yaml, which names the chosen source, votes and network.
     """
     declared = YAML(typ="safe").load(start.pipeline)["stages"].get(stage, {}).get("deps", [])
     paths = [_filled(path, params) for path in declared]
@@ -41,8 +41,8 @@ def check_unchanged(stage: str, changed: list[str]) -> None:
 
 
 def _filled(path: str, params: Mapping[str, Any]) -> str:
-    """Put the chosen source or network into a dependency of dvc.yaml."""
-    for section in ("data.source", "model.network"):
+    """Put the chosen source, votes or network into a dependency of dvc.yaml."""
+    for section in ("data.source", "data.votes", "model.network"):
         block, key = section.split(".")
         path = path.replace(f"${{{section}}}", str(params.get(block, {}).get(key)))
     return path

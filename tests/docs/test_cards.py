@@ -28,6 +28,7 @@ def test_the_largest_group_follows_chains_of_copies() -> None:
 
 
 def test_the_data_card_tells_the_pipelines_counts(tmp_path: Path) -> None:
+    from emotion.dataset.votes import VotesParams
     from stages.split import NearParams, SplitParams, split
 
     found = evaluated.images(seed=0)
@@ -35,9 +36,23 @@ def test_the_data_card_tells_the_pipelines_counts(tmp_path: Path) -> None:
     index = {name: tmp_path / f"data/split/{name}.csv" for name in ("train", "val", "test", "copies")}
     near = NearParams(max_hash_distance=10, min_correlation=0.95)
     params = SplitParams(
-        val_fraction=0.2, test_fraction=0.2, seed=0, group_duplicates="near", drop_train_copies_of_test=False, near=near
+        val_fraction=0.2,
+        test_fraction=0.2,
+        validation="train",
+        votes=VotesParams(outlier_votes=1, agreement="majority"),
+        seed=0,
+        group_duplicates="near",
+        drop_train_copies_of_test=False,
+        near=near,
     )
-    split(tmp_path / "data/raw/faces.zip", **index, report=tmp_path / "metrics/split.json", params=params)
+    (tmp_path / "data/raw/facts.csv").write_text("path\n")
+    split(
+        tmp_path / "data/raw/faces.zip",
+        tmp_path / "data/raw/facts.csv",
+        **index,
+        report=tmp_path / "metrics/split.json",
+        params=params,
+    )
     (tmp_path / "metrics/data.json").write_text(json.dumps({"digest": "0123456789abcdef0123"}))
     text = render_text(TEMPLATES / "data.md.j2", data_context(tmp_path))
     assert "106 of 108 pictures are distinct" in text and "| path and sad | 1 |" in text

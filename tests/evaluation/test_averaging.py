@@ -33,7 +33,7 @@ def test_the_mean_is_one_of_probabilities_each_with_its_own_temperature() -> Non
 def test_an_average_is_calibrated_on_validation() -> None:
     val, val_labels = logits(3, 2, sharpness=6)
     test, test_labels = logits(3, 2, sharpness=6)
-    found = average(test, val, val_labels, [1.0, 1.0, 1.0])
+    found = average(test, val, np.eye(3)[val_labels], [1.0, 1.0, 1.0])
     # Six opinions that err independently are right more often than their mean is sure.
     assert found.temperature is not None and found.temperature < 0.9
     assert log_loss(test_labels, found.probabilities) < log_loss(test_labels, found.uncalibrated) - 0.01

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from emotion.dataset.votes import VotesParams
 from stages.preprocess import PreprocessParams, preprocess
 from stages.split import NearParams, SplitParams, split
 from tests.support import evaluated
@@ -20,12 +21,15 @@ def training_inputs(found: Found, folder: Path, *, drop: bool = False) -> dict[s
     params = SplitParams(
         val_fraction=0.25,
         test_fraction=0.2,
+        validation="train",
+        votes=VotesParams(outlier_votes=1, agreement="majority"),
         seed=0,
         group_duplicates="near",
         drop_train_copies_of_test=drop,
         near=NearParams(max_hash_distance=10, min_correlation=0.95),
     )
-    split(archive, **index, report=folder / "split.json", params=params)
+    (folder / "facts.csv").write_text("path\n")
+    split(archive, folder / "facts.csv", **index, report=folder / "split.json", params=params)
     sizes = PreprocessParams(size_px=16, channels=1, max_bad_fraction=0.0)
     for name in ("train", "val"):
         preprocess(archive, index[name], folder / "records" / name, folder / "bad.json", sizes)

@@ -16,14 +16,14 @@ def test_the_temperature_that_made_the_labels_is_found(truth: float) -> None:
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 3, (20_000, 5))
     labels = np.array([rng.choice(5, p=row) for row in probabilities_from(logits, truth)])
-    assert fit_temperature(labels, logits) == pytest.approx(truth, rel=0.05)
+    assert fit_temperature(np.eye(5)[labels], logits) == pytest.approx(truth, rel=0.05)
 
 
 def test_the_fitted_temperature_is_a_minimum_and_leaves_the_accuracy() -> None:
     rng = np.random.default_rng(1)
     logits = rng.normal(0, 4, (500, 4))
     labels = np.array([rng.choice(4, p=row) for row in probabilities_from(logits, 2.0)])
-    best = fit_temperature(labels, logits)
+    best = fit_temperature(np.eye(4)[labels], logits)
     loss = {factor: log_loss(labels, probabilities_from(logits, best * factor)) for factor in (0.95, 1.0, 1.05)}
     assert loss[1.0] < min(loss[0.95], loss[1.05])
     assert accuracy(labels, probabilities_from(logits, best)) == accuracy(labels, logits)

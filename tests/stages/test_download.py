@@ -14,12 +14,17 @@ from tests.support.pictures import numbered, write_zip
 
 
 def run(
-    folder: Path, labels: dict[str, str | None] | None = None, source: str = "local", **block: Any
+    folder: Path, labels: dict[str, str | None] | None = None, source: str = "local", votes: str = "none", **block: Any
 ) -> dict[str, Any]:
     """Run the stage on `folder/local`, and give back its report."""
-    chosen = resolve({"data": {"source": source, source: block}}, READS["source"])
-    params = DataParams(labels=labels or {})
-    download(folder / "local", folder / "cache", folder / "raw" / "faces.zip", folder / "data.json", chosen, params)
+    document = {"data": {"source": source, source: block, "votes": votes}}
+    chosen = {name: resolve(document, READS[name]) for name in ("source", "votes")}
+    raw, params = folder / "raw", DataParams(labels=labels or {})
+    download(
+        *(folder / "local", folder / "cache", raw / "faces.zip", raw / "facts.csv", folder / "data.json"),
+        **chosen,
+        params=params,
+    )
     return json.loads((folder / "data.json").read_text())
 
 

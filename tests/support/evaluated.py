@@ -12,6 +12,7 @@ import numpy as np
 from ruamel.yaml import YAML
 
 from emotion.dataset.archive import Dataset, write_archive
+from emotion.dataset.votes import VotesParams
 
 ROOT = Path(__file__).parents[2]
 LABELS = ("happy", "path", "sad")  # one is called like a column of the predictions
@@ -63,12 +64,15 @@ def make(folder: Path, *, val_fraction: float) -> None:
     params = SplitParams(
         val_fraction=val_fraction,
         test_fraction=0.2,
+        validation="train",
+        votes=VotesParams(outlier_votes=1, agreement="majority"),
         seed=0,
         group_duplicates="near",
         drop_train_copies_of_test=False,
         near=near,
     )
-    split(folder / "faces.zip", **index, report=folder / "metrics/split.json", params=params)
+    (folder / "facts.csv").write_text("path\n")
+    split(folder / "faces.zip", folder / "facts.csv", **index, report=folder / "metrics/split.json", params=params)
     sizes = PreprocessParams(size_px=SIZE_PX, channels=1, max_bad_fraction=0.1)
     for name in ("train", "val", "test"):
         report = folder / f"metrics/{name}.json"
@@ -129,6 +133,7 @@ def run_evaluate(folder: Path, out: str, *, models: str, members: list[int], **c
         val="records/val",
         test="records/test",
         index="split/test.csv",
+        facts="facts.csv",
         predictions=f"{out}/predictions.csv",
         variants=f"{out}/variants.csv",
         confusion=f"{out}/confusion.csv",
@@ -146,6 +151,7 @@ def run_report(folder: Path, out: str, *, members: list[int], **changes: Any) ->
         members,
         {**EVALUATE, **changes},
         archive="faces.zip",
+        facts="facts.csv",
         copies="split/copies.csv",
         split_report="metrics/split.json",
         predictions=f"{out}/predictions.csv",

@@ -87,6 +87,7 @@ def digest(case: dict[str, Any], recipe: Recipe) -> dict[str, str]:
     """Train, calibrate, save, evaluate and explain; what each step came to."""
     import keras
 
+    from emotion.dataset.lessons import labelled
     from emotion.dataset.records import Faces
     from emotion.evaluation.members import load_member
     from emotion.evaluation.saliency import grad_cam
@@ -108,16 +109,16 @@ def digest(case: dict[str, Any], recipe: Recipe) -> dict[str, str]:
     augment = Augmentation(
         shift=0.1, scale=0.15, rotation_deg=12, flip=True, brightness=0.1, contrast=0.2, erase=0.5, erase_area=0.2
     )
-    faces = Faces(images, labels, None)
+    faces = labelled(Faces(images, labels, None), ["a"] * LABELS)
     with tempfile.TemporaryDirectory() as folder:
         trained = train_network(
-            Task(network, faces, faces, LABELS, recipe, augment, network_name=case["network"], seed=0),
+            Task(network, faces, faces, recipe, augment, network_name=case["network"], seed=0),
             state_file=StateFile(Path(folder), key="key"),
             history_path=Path(folder) / "history.csv",
         )
         logits = build_model(network, images.shape[1:], LABELS, for_training=False)
         logits.set_weights(trained.weights)
-        temperature = fit_temperature(labels, predict_in_batches(with_fused_batch_norm(logits), images))
+        temperature = fit_temperature(faces.targets, predict_in_batches(with_fused_batch_norm(logits), images))
         path = Path(folder) / "0.keras"
         save_model(with_probabilities(logits, temperature), path, ModelAbout(["a"] * LABELS, side_px, 1, temperature))
         member = load_member(path)

@@ -12,6 +12,8 @@ from stages.split import SplitParams, split
 VALUES: dict[str, Any] = {
     "val_fraction": 0.2,
     "test_fraction": 0.2,
+    "validation": "train",
+    "votes": {"outlier_votes": 1, "agreement": "majority"},
     "seed": 0,
     "group_duplicates": "near",
     "drop_train_copies_of_test": False,
@@ -38,8 +40,15 @@ class Outcome(NamedTuple):
 def run(archive: Path, folder: Path, **changes: Any) -> Outcome:
     names = ("train", "val", "test", "copies")
     paths = {name: folder / "out" / f"{name}.csv" for name in names}
+    facts = folder / "facts.csv"
+    if not facts.exists():
+        facts.write_text("path\n")
     split(
-        archive, **paths, report=folder / "out" / "split.json", params=SplitParams.model_validate({**VALUES, **changes})
+        archive,
+        facts,
+        **paths,
+        report=folder / "out" / "split.json",
+        params=SplitParams.model_validate({**VALUES, **changes}),
     )
     tables = [pd.read_csv(path, dtype={"label": str}, keep_default_na=False) for path in paths.values()]
     return Outcome(*tables, json.loads((folder / "out" / "split.json").read_text()))

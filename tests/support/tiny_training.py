@@ -54,6 +54,7 @@ def train(job: dict[str, Any], recipe: Recipe) -> list[str]:
     import numpy as np
     import tensorflow as tf
 
+    from emotion.dataset.lessons import labelled
     from emotion.dataset.records import Faces
     from emotion.runtime.processes import process_index
     from emotion.training.loop import Task, train_network
@@ -84,9 +85,8 @@ def train(job: dict[str, Any], recipe: Recipe) -> list[str]:
         trained = train_network(
             Task(
                 network,
-                Faces(images, labels, None),
-                Faces(images[:20], labels[:20], None),
-                label_count=3,
+                labelled(Faces(images, labels, None), ["a", "b", "c"]),
+                labelled(Faces(images[:20], labels[:20], None), ["a", "b", "c"]),
                 recipe=recipe,
                 augment=lambda pictures, seed: tf.cast(pictures, tf.float32),
                 network_name=job["network"],

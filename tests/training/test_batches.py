@@ -3,8 +3,9 @@ import pytest
 import tensorflow as tf
 from sklearn.utils.class_weight import compute_class_weight
 
+from emotion.dataset.lessons import class_weights, labelled
 from emotion.dataset.records import Faces, RecordsAbout
-from emotion.training.batches import class_weights, evaluation_batches, steps_per_epoch, training_batches
+from emotion.training.batches import evaluation_batches, steps_per_epoch, training_batches
 
 
 def numbered_faces(count: int) -> Faces:
@@ -21,8 +22,7 @@ def unchanged(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 def epochs(first: int, last: int, *, count: int = 50, seed: int = 0, augment: object = unchanged) -> list[np.ndarray]:
     """The numbers of the faces, batch by batch."""
     batches = training_batches(
-        *(numbered_faces(count),),
-        label_count=3,
+        labelled(numbered_faces(count), ["a", "b", "c"]),
         batch_size=8,
         first_epoch=first,
         epochs=last,
@@ -56,7 +56,7 @@ def test_the_augmentation_of_a_step_depends_on_its_epoch_alone() -> None:
 
 def test_labels_are_one_hot_and_belong_to_their_faces() -> None:
     batches = training_batches(
-        numbered_faces(30), label_count=3, batch_size=10, first_epoch=0, epochs=1, seed=0, augment=unchanged
+        labelled(numbered_faces(30), ["a", "b", "c"]), batch_size=10, first_epoch=0, epochs=1, seed=0, augment=unchanged
     )
     for images, labels in batches:
         np.testing.assert_array_equal(labels.numpy().argmax(axis=1), images.numpy()[:, 0, 0, 0] % 3)
@@ -64,7 +64,7 @@ def test_labels_are_one_hot_and_belong_to_their_faces() -> None:
 
 
 def test_evaluation_batches_are_every_face_once_in_order() -> None:
-    batches = list(evaluation_batches(numbered_faces(10), label_count=3, batch_size=4))
+    batches = list(evaluation_batches(labelled(numbered_faces(10), ["a", "b", "c"]), batch_size=4))
     assert [len(images) for images, _ in batches] == [4, 4, 2]
     numbers = np.concatenate([images.numpy()[:, 0, 0, 0] for images, _ in batches])
     np.testing.assert_array_equal(numbers, np.arange(10))
@@ -77,7 +77,7 @@ def test_steps_per_epoch_counts_whole_batches(images: int, batch_size: int, step
 
 def test_class_weights_are_inverse_to_frequency_and_one_on_average() -> None:
     labels = np.array([0] * 6 + [1] * 2)
-    weights = class_weights(labels, 2)
+    weights = class_weights(np.eye(2)[labels])
     assert weights == {0: pytest.approx(8 / 12), 1: pytest.approx(2.0)}
     assert np.mean([weights[label] for label in labels]) == pytest.approx(1.0)
 
@@ -85,5 +85,5 @@ def test_class_weights_are_inverse_to_frequency_and_one_on_average() -> None:
 def test_class_weights_are_scikit_learns_and_a_label_may_have_no_image() -> None:
     labels = np.random.default_rng(0).choice(7, 10_000, p=[0.3, 0.3, 0.2, 0.1, 0.05, 0.04, 0.01])
     expected = compute_class_weight("balanced", classes=np.arange(7), y=labels)
-    assert list(class_weights(labels, 7).values()) == expected.tolist()
-    assert class_weights(np.array([0, 0, 1]), 3) == {0: 0.5, 1: 1.0, 2: 1.0}
+    assert list(class_weights(np.eye(7)[labels]).values()) == expected.tolist()
+    assert class_weights(np.eye(3)[[0, 0, 1]]) == {0: 0.5, 1: 1.0, 2: 1.0}

@@ -1,4 +1,4 @@
-"""The person's own data: the one zip, folder or CSV in `data/local/`."""
+"""The person's own data: the one zip, folder or CSV in `data/local/`, and the votes on it beside it."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ from emotion.dataset.layouts import read_csv, read_folder, read_zip
 from emotion.params import Params
 
 _CLUTTER = {"thumbs.db", "desktop.ini", "__macosx"}
+_BESIDE = {"fer2013new.csv", "votes.csv"}  # what `data.votes` reads
 
 
 class Source(Params):
@@ -19,14 +20,15 @@ class Source(Params):
             found = ", ".join(entry.name for entry in candidates) or "nothing"
             raise DatasetError(
                 f"{input_dir} must hold exactly one zip, one folder or one CSV; found {found}. Put the data set there, "
-                f"for example FER2013 as {input_dir / 'fer2013.zip'} (a link will do); several folders go into one"
+                f"for example FER2013 as {input_dir / 'fer2013.zip'} (a link will do); several folders go into one. "
+                f"Beside it may lie {' or '.join(sorted(_BESIDE))} (data.votes)"
             )
         return _read(candidates[0])
 
 
 def _is_candidate(entry: Path) -> bool:
     clutter = entry.name.startswith(".") or entry.name.lower() in _CLUTTER
-    return not clutter and entry.suffix not in (".dvc", ".part")
+    return not clutter and entry.name not in _BESIDE and entry.suffix not in (".dvc", ".part")
 
 
 def _read(candidate: Path) -> Dataset:

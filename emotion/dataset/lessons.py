@@ -1,0 +1,104 @@
+"""What a network is to learn from each face: its label, or what a crowd said of it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from emotion.dataset.records import Faces
+from emotion.errors import UserError
+
+Targets = Literal["label", "crowd", "votes", "drawn"]
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """Faces, and the answer to each.
+
+    Attributes:
+        faces: all faces of the records.
+        rows: which of them are learnt from, int64 [n], in their order.
+        targets: for each of `rows` a distribution over the labels, float32 [n, labels], rows summing to one.
+        labels: their names.
+        drawn: whether each time a single label is drawn from the distribution, in place of the distribution.
+    """
+
+    faces: Faces
+    rows: np.ndarray
+    targets: np.ndarray
+    labels: list[str]
+    drawn: bool = False
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def label_count(self) -> int:
+        """How many labels there are."""
+        return self.targets.shape[1]
+
+    @property
+    def images(self) -> np.ndarray:
+        """The faces that are learnt from: uint8 [n, size, size, channels]."""
+        return self.faces.images if len(self.rows) == len(self.faces.images) else self.faces.images[self.rows]
+
+
+def labelled(faces: Faces, labels: list[str]) -> Lessons:
+    """Learn the data set's own labels, of all faces; some may have none of the records' faces."""
+    targets = np.eye(len(labels), dtype=np.float32)[faces.label_indexes]
+    return Lessons(faces, np.arange(len(faces.label_indexes)), targets, labels)
+
+
+def lessons(faces: Faces, targets: Targets, *, labels: list[str]) -> Lessons:
+    """What is to be learnt of the records, as `train.targets` says; faces without an answer are left out.
+
+    - label: the data set's own label.
+    - crowd: the label that the crowd agrees on.
+    - votes: the distribution of the crowd's votes.
+    - drawn: a label drawn from it, anew each time the face is seen.
+
+    Source of the last three: Barsoum et al. 2016 (https://arxiv.org/abs/1608.01041), majority voting, cross-entropy
+    loss and probabilistic label drawing.
+
+    Args:
+        labels: the data set's own, which `label` uses.
+
+    Raises UserError where nobody voted.
+    """
+    if targets == "label":
+        return labelled(faces, labels)
+    labels = faces.about.crowd_labels
+    if not labels:
+        raise UserError(
+            f"train.targets is `{targets}`, but the data set has no votes; set data.votes to ferplus or file, "
+            "or train.targets: label"
+        )
+    if targets == "crowd":
+        rows = np.flatnonzero(faces.crowd_indexes >= 0)
+        answers = np.eye(len(labels), dtype=np.float32)[faces.crowd_indexes[rows]]
+    else:
+        rows = np.flatnonzero(faces.votes.any(axis=1))
+        votes = faces.votes[rows].astype(np.float32)
+        answers = votes / votes.sum(axis=1, keepdims=True)
+    return Lessons(faces, rows, answers, labels, targets == "drawn")
+
+
+def class_weights(targets: np.ndarray) -> dict[int, float]:
+    """Weights inverse to each label's frequency, one on average over the images.
+
+    As scikit-learn's `compute_class_weight("balanced")`, which refuses a label all of whose images were undecodable.
+
+    Args:
+        targets: float [n, labels], rows summing to one; a label's frequency is its sum.
+    """
+    images, label_count = targets.shape
+    counts = targets.sum(axis=0, dtype=np.float64)
+    return {label: float(images / (label_count * (count or 1))) for label, count in enumerate(counts)}
+
+
+def prior(targets: np.ndarray, *, balanced: bool) -> list[float]:
+    """How frequent each label is where the network learns, balanced weights counted in: sums to one, six digits."""
+    frequencies = targets.sum(axis=0, dtype=np.float64)
+    if balanced:
+        frequencies = (frequencies > 0).astype(np.float64)
+    return [round(float(share), 6) for share in frequencies / frequencies.sum()]

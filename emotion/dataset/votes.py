@@ -1,0 +1,136 @@
+"""The crowd's votes: how many people gave a picture which label, and which label that makes.
+
+A vote is for one of the labels, or for one of `NO_LABEL`. Throughout, `counts` is int [n, labels + 2]: the votes for
+each label, in the order of the labels, then those for `unknown` and for `not_a_face`.
+"""
+
+import csv
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from emotion.dataset.archive import NO_LABEL, Votes
+from emotion.errors import UserError
+from emotion.params import Params
+
+COLUMN_PREFIX = "votes_"  # of the columns that hold votes, in every table that has some
+
+
+class VotesParams(Params):
+    """Parameters of `split.votes`: what the crowd's votes become."""
+
+    outlier_votes: int = Field(ge=0)  # a label with so many votes on a picture, or fewer, has none
+    agreement: Literal["majority", "plurality"]
+
+
+def facts_table(votes: Votes | None, paths: Iterable[str]) -> pd.DataFrame:
+    """What is known of the pictures beside their label: one row for each of `paths` that has votes, in their order.
+
+    Columns: `path`, and where there are votes `votes_<label>` for each label, `votes_unknown`, `votes_not_a_face`.
+    """
+    if votes is None:
+        return pd.DataFrame({"path": []})
+    rows = [(path, *votes.counts[path]) for path in paths if path in votes.counts]
+    return pd.DataFrame(rows, columns=["path", *(COLUMN_PREFIX + name for name in (*votes.labels, *NO_LABEL))])
+
+
+def read_facts(path: Path) -> pd.DataFrame:
+    """Read the table that `facts_table` made. Raises UserError when it is not there."""
+    try:
+        return pd.read_csv(path, keep_default_na=False, dtype={"path": str})
+    except (FileNotFoundError, ValueError) as error:
+        raise UserError(f"cannot read {path} ({error}); run the download stage again") from None
+
+
+def voted_labels(columns: Iterable[str]) -> list[str]:
+    """The labels whose votes a table with these columns holds, in its order; none where it holds no votes."""
+    names = (column.removeprefix(COLUMN_PREFIX) for column in columns if column.startswith(COLUMN_PREFIX))
+    return [name for name in names if name not in NO_LABEL]
+
+
+def vote_counts(table: pd.DataFrame, labels: list[str], *, with_no_label: bool = True) -> np.ndarray:
+    """The votes in a table, for these labels: int64 [n, labels], with NO_LABEL int64 [n, labels + 2]."""
+    names = (*labels, *NO_LABEL) if with_no_label else labels
+    return table[[COLUMN_PREFIX + name for name in names]].to_numpy(np.int64)
+
+
+def without_outliers(counts: np.ndarray, *, outlier_votes: int) -> np.ndarray:
+    """The counts with those of at most `outlier_votes` set to 0.
+
+    Source: Barsoum et al. 2016 (https://arxiv.org/abs/1608.01041), whose program (`ferplus.py`) drops single votes.
+    """
+    return np.where(counts <= outlier_votes, 0, counts)
+
+
+def agreed_labels(counts: np.ndarray, *, agreement: Literal["majority", "plurality"]) -> np.ndarray:
+    """The label that the crowd agrees on: int64 [n], the column, or -1 where there is none.
+
+    A majority is more than half of the votes, a plurality more than any other. Where NO_LABEL wins, there is none.
+    """
+    if not counts.size:
+        return np.full(len(counts), -1, dtype=np.int64)
+    winner, most = counts.argmax(axis=1), counts.max(axis=1)
+    if agreement == "majority":
+        wins = 2 * most > counts.sum(axis=1)
+    else:
+        wins = (most > 0) & ((counts == most[:, None]).sum(axis=1) == 1)
+    return np.where(wins & (winner < counts.shape[1] - len(NO_LABEL)), winner, -1)
+
+
+def votes_to_learn(counts: np.ndarray) -> np.ndarray:
+    """The votes that a network can learn from: int64 [n, labels], all 0 for a picture that is left out.
+
+    Left out is a picture whose votes for labels are not more than half of all: most people saw no emotion there.
+    """
+    for_labels = counts[:, : -len(NO_LABEL)]
+    learnt = 2 * for_labels.sum(axis=1) > counts.sum(axis=1)
+    return np.where(learnt[:, None], for_labels, 0)
+
+
+def rename_votes(votes: Votes, names: Mapping[str, str | None], paths: Mapping[str, str]) -> Votes:
+    """Rename, merge or drop labels of the votes as `data.labels` says, and give the pictures their new paths.
+
+    Args:
+        names: old label -> new label, or None to drop it, with its votes.
+        paths: old path -> new path, of the pictures that are kept.
+    """
+    renamed = [names.get(label, label) for label in votes.labels]
+    labels = tuple(dict.fromkeys(label for label in renamed if label is not None))
+    places = [labels.index(label) if label is not None else None for label in renamed]
+
+    def merged(counts: tuple[int, ...]) -> tuple[int, ...]:
+        sums = [0] * len(labels)
+        for place, count in zip(places, counts[: len(renamed)], strict=True):
+            if place is not None:
+                sums[place] += count
+        return (*sums, *counts[len(renamed) :])
+
+    return Votes(labels, {new: merged(votes.counts[old]) for old, new in paths.items() if old in votes.counts})
+
+
+def read_vote_rows(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Read a CSV of votes: its header and its rows, none of another length. Raises UserError, naming the line."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header, *rows = [row for row in csv.reader(file) if row] or [[]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path} cannot be read as a CSV of votes ({error}); get it again") from None
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(header):
+            raise UserError(
+                f"{path}, line {number}: {len(row)} fields where the header has {len(header)}; the file is cut off or "
+                "damaged, get it again"
+            )
+    return [name.strip() for name in header], rows
+
+
+def whole_votes(fields: Iterable[str], *, where: str) -> tuple[int, ...]:
+    """Votes as whole numbers from 0 up, of ASCII digits alone. Raises UserError, beginning with `where`."""
+    texts = [field.strip() for field in fields]
+    if wrong := [text for text in texts if not (text.isascii() and text.isdecimal() and len(text) <= 6)]:
+        raise UserError(f"{where}: {wrong[0]!r} is no number of votes; expected a whole number from 0 up")
+    return tuple(map(int, texts))

@@ -1,0 +1,1 @@
+"""FER+: ten votes for each picture of FER2013."""

@@ -1,0 +1,100 @@
+"""FER+: what ten people saw in each picture of FER2013 (Barsoum et al. 2016, https://arxiv.org/abs/1608.01041).
+
+`fer2013new.csv` of https://github.com/microsoft/FERPlus (MIT licence) has one row for each row of the original
+`fer2013.csv`, in its order. Kaggle's `msambare/fer2013` holds the same pictures as JPEGs whose names are no row
+numbers; `rows.csv` beside this file says which row each of them is.
+
+How `rows.csv` was made: each JPEG was compared with the pixels of every row of the same split; the row with the least
+difference is its row, where that is at most 2.0 grey levels (root mean square), which is what JPEG does to a picture.
+It names 35,710 of the 35,887 pictures; the others have no counterpart with votes. Two file names occur under two labels
+with different pictures, so pictures are joined by their whole path.
+"""
+
+import csv
+import io
+import re
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from emotion.dataset.archive import Dataset, DatasetError, Votes
+from emotion.dataset.votes import read_vote_rows, whole_votes
+from emotion.params import Params
+from emotion.votes.ferplus.fetch import fetch
+
+FILE = "fer2013new.csv"
+ADDRESS = f"https://raw.githubusercontent.com/microsoft/FERPlus/master/{FILE}"
+SHA256 = "9206e20d62f56475939f516847d61753e4860caeac9718b560129541b776fc2c"
+
+# FER+'s names and, where they differ, FER2013's; contempt is the eighth.
+_LABELS = {
+    "neutral": "neutral",
+    "happiness": "happy",
+    "surprise": "surprise",
+    "sadness": "sad",
+    "anger": "angry",
+    "disgust": "disgust",
+    "fear": "fear",
+    "contempt": "contempt",
+}
+_HEADER = ["Usage", "Image name", *_LABELS, "unknown", "NF"]
+_ROWS = 35_887
+_NAME_WITH_ROW = re.compile(r"(Training|PublicTest|PrivateTest)_(\d+)\.png")  # as `read_csv` names a row
+
+
+class VoteSource(Params):
+    """Parameters: none."""
+
+    def votes(self, dataset: Dataset, input_dir: Path, cache_dir: Path) -> Votes:
+        """Join the votes to the pictures, from `fer2013new.csv` in `input_dir`, or downloaded once to `cache_dir`.
+
+        Raises UserError when the file is none of FER+'s, the network fails, or no picture is FER2013's.
+        """
+        path = input_dir / FILE
+        if not path.is_file():
+            path = fetch(ADDRESS, cache_dir / "ferplus" / FILE, sha256=SHA256, put_at=path)
+        rows = read_ferplus(path)
+        counts = {}
+        for member in dataset.keys:
+            if (row := row_of(member)) is not None and row < len(rows):
+                counts[member] = rows[row]
+        if not counts:
+            raise DatasetError(
+                "data.votes is `ferplus`, but no picture of this data set is FER2013's by its name (as in Kaggle's "
+                f"msambare/fer2013, or in fer2013.csv), such as {min(dataset.keys)}; set data.votes: none"
+            )
+        _name_those_without(sorted(set(dataset.keys) - set(counts)))
+        return Votes(tuple(_LABELS.values()), counts)
+
+
+def read_ferplus(path: Path) -> list[tuple[int, ...]]:
+    """Read the votes of every row: for each label, then unknown and not a face. Raises UserError."""
+    header, rows = read_vote_rows(path)
+    if header != _HEADER:
+        raise DatasetError(
+            f"{path} is not FER+'s: its first line is {','.join(header)!r}; expected {','.join(_HEADER)}"
+        )
+    if len(rows) != _ROWS:
+        raise DatasetError(f"{path} has {len(rows):,} rows of votes; FER+ has {_ROWS:,}: get it again from {ADDRESS}")
+    return [whole_votes(row[2:], where=f"{path}, line {number}") for number, row in enumerate(rows, start=2)]
+
+
+def row_of(member: str) -> int | None:
+    """The row of fer2013.csv, counted from 0, that a picture of the archive is; None where that is not known."""
+    if member in (known := _rows_of_kaggle()):
+        return known[member]
+    named = _NAME_WITH_ROW.fullmatch(member.rpartition("/")[2])
+    return int(named[2]) if named else None
+
+
+@cache
+def _rows_of_kaggle() -> dict[str, int]:
+    table = resources.files("emotion.votes.ferplus").joinpath("rows.csv").read_text(encoding="utf-8")
+    return {row["path"]: int(row["row"]) for row in csv.DictReader(io.StringIO(table))}
+
+
+def _name_those_without(paths: list[str]) -> None:
+    for path in paths:
+        print(f"no votes: {path}")
+    if paths:
+        print(f"{len(paths)} pictures have no votes in FER+ (listed above)")

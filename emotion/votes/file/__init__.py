@@ -1,0 +1,1 @@
+"""Votes on one's own pictures, from a table beside them."""

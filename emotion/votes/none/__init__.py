@@ -1,0 +1,1 @@
+"""No votes: the folders alone say what a picture shows."""

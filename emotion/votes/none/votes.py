@@ -1,0 +1,14 @@
+"""No votes."""
+
+from pathlib import Path
+
+from emotion.dataset.archive import Dataset, Votes
+from emotion.params import Params
+
+
+class VoteSource(Params):
+    """Parameters: none."""
+
+    def votes(self, dataset: Dataset, input_dir: Path, cache_dir: Path) -> Votes | None:
+        """Return None: nobody was asked."""
+        return None
