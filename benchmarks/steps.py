@@ -70,6 +70,7 @@ class Training:
         import tensorflow as tf
 
         from emotion.commands.networks import cost
+        from emotion.dataset.lessons import labelled
         from emotion.training.augment import Augmentation
         from emotion.training.batches import training_batches
 
@@ -83,8 +84,7 @@ class Training:
             "multiply_adds": cost(self.network, self.shape, self.label_count).multiply_adds,
         }
         self.batches = training_batches(
-            faces,
-            label_count=self.label_count,
+            labelled(faces, faces.about.labels),
             batch_size=self.recipe.batch_size,
             first_epoch=0,
             epochs=1_000_000,
