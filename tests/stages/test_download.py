@@ -118,3 +118,28 @@ def test_fer2013_is_counted_by_the_source_local(fer2013_faces: Path) -> None:
     assert sum(face.split == "train" for face in faces) == 28_709
     assert sum(face.split == "test" for face in faces) == 7_178
     assert sum(face.label == "disgust" for face in faces) == 436 + 111
+
+
+def test_votes_beside_the_data_become_a_table_under_the_final_names(folder: Path, tiny_files: dict[str, bytes]) -> None:
+    member = min(path for path in tiny_files if path.startswith("train/happy/"))
+    (folder / "local" / "votes.csv").write_text(f"path,angry,happy,sad\n{member},1,8,1\n")
+    report = run(folder, {"angry": "bad", "sad": "bad"}, votes="file")
+    assert report["votes"] == {
+        "pictures": 1,
+        "pictures_without": len(tiny_files) - 1,
+        **{"bad": 2, "happy": 8, "unknown": 0, "not_a_face": 0},
+    }
+    assert (folder / "raw" / "facts.csv").read_text() == (
+        f"path,votes_bad,votes_happy,votes_unknown,votes_not_a_face\n{member},2,8,0,0\n"
+    )
+
+
+def test_without_votes_the_table_is_its_header(folder: Path) -> None:
+    assert "votes" not in run(folder)
+    assert (folder / "raw" / "facts.csv").read_text() == "path\n"
+
+
+def test_a_label_that_only_voters_know_can_be_dropped(folder: Path, tiny_files: dict[str, bytes]) -> None:
+    (folder / "local" / "votes.csv").write_text(f"path,angry,happy,sad,contempt\n{min(tiny_files)},1,8,1,2\n")
+    report = run(folder, {"contempt": None}, votes="file")
+    assert "contempt" not in report["votes"]

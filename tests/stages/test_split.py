@@ -214,3 +214,51 @@ def test_a_csv_of_fer2013_is_split_as_its_zip_is(fer2013_faces: Path, tmp_path: 
     from_zip = run_on({face.path: content for face, content in zip(faces, contents, strict=True)}, tmp_path)
     assert len(faces) > 200
     assert from_csv.report == from_zip.report
+
+
+# --- votes ------------------------------------------------------------------------------------------------------------
+
+
+def single(*paths: str) -> dict[str, bytes]:
+    """One picture at each path, no two alike."""
+    return {path: encoded(noise(number)) for number, path in enumerate(paths)}
+
+
+VOTES = "path,votes_b,votes_a,votes_unknown,votes_not_a_face\n"
+
+
+def test_the_indexes_carry_what_the_crowd_said_and_the_report_counts_it(tmp_path: Path) -> None:
+    files = single("train/a/1.png", "train/a/2.png", "train/b/3.png", "test/a/4.png", "test/b/5.png")
+    (tmp_path / "facts.csv").write_text(
+        VOTES + "train/a/1.png,7,2,1,0\ntrain/b/3.png,4,5,0,1\ntest/a/4.png,1,0,9,0\ntest/b/5.png,6,0,2,2\n"
+    )
+    outcome = run_on(files, tmp_path, val_fraction=0.0)
+    assert outcome.train[["path", "label", "crowd", "votes_a", "votes_b"]].to_numpy().tolist() == [
+        ["train/a/1.png", "a", "b", 2, 7],
+        ["train/a/2.png", "a", "", 0, 0],
+        ["train/b/3.png", "b", "a", 5, 4],
+    ]
+    assert outcome.test[["crowd", "votes_a", "votes_b"]].to_numpy().tolist() == [["", 0, 0], ["b", 0, 6]]
+    assert outcome.report["crowd"]["train"] == {"learnable": 2, "agreed": 2, "a": 1, "b": 1}
+    assert outcome.report["crowd"]["test"] == {"learnable": 1, "agreed": 1, "b": 1}
+
+
+def test_where_nobody_voted_the_indexes_say_nothing_of_a_crowd(tiny_archive: Path, tmp_path: Path) -> None:
+    outcome = run(tiny_archive, tmp_path)
+    assert list(outcome.train.columns) == ["path", "label", "label_index", "subset"]
+    assert "crowd" not in outcome.report
+
+
+def test_the_public_test_images_can_be_the_validation_set(tmp_path: Path) -> None:
+    names = ("train/a/Training_1.png", "train/a/Training_2.png", "test/a/PublicTest_3.png", "test/a/PrivateTest_4.png")
+    outcome = run_on(single(*names), tmp_path, validation="public")
+    assert [list(part["path"]) for part in (outcome.train, outcome.val, outcome.test)] == [
+        sorted(names[:2]),
+        [names[2]],
+        [names[3]],
+    ]
+
+
+def test_a_data_set_without_public_test_images_has_no_such_validation_set(tiny_archive: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"split\.validation is `public`, but the data set has no test image named"):
+        run(tiny_archive, tmp_path, validation="public")

@@ -80,7 +80,8 @@ def test_a_stage_whose_parameters_change_while_it_runs_ends_with_one_error(tmp_p
         "module.write_archive = write"
     )
     environment = tiny.environment(**tiny.mutation(tmp_path, "emotion.dataset.archive", change))
-    words = ["--input-dir", ".", "--cache-dir", ".", "--archive", "faces.zip", "--report", "data.json"]
+    paths = ["--archive", "faces.zip", "--facts", "facts.csv", "--report", "data.json"]
+    words = ["--input-dir", ".", "--cache-dir", ".", *paths]
     done = subprocess.run(
         [sys.executable, "-m", "stages.download", *words],
         cwd=tmp_path,

@@ -41,6 +41,7 @@ def run(archive: Path, folder: Path, **changes: Any) -> Outcome:
     names = ("train", "val", "test", "copies")
     paths = {name: folder / "out" / f"{name}.csv" for name in names}
     facts = folder / "facts.csv"
+    folder.mkdir(parents=True, exist_ok=True)
     if not facts.exists():
         facts.write_text("path\n")
     split(

@@ -28,6 +28,7 @@ RECIPE: dict[str, Any] = {
     "weight_decay": 0.005,
     "label_smoothing": 0.1,
     "ema_decay": 0.9,
+    "targets": "label",
     "class_weights": "none",
     "keep": "last",
     "early_stopping_patience": 0,
