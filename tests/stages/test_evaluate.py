@@ -137,6 +137,7 @@ def test_a_skipped_picture_shifts_no_row(project: Path) -> None:
 
 def test_tables_are_complete(project: Path) -> None:
     names = {"confidence", "members", "per_label", "precision_recall", "reliability", "robustness", "roc", "subsets"}
+    names |= {"crowd", "crowd_agreement"}
     for out, corruptions in (("one", 1), ("many", 28)):
         assert {file.stem for file in (project / out / "plots").glob("*")} == names
         assert len((project / out / "plots/robustness.csv").read_text().splitlines()) == 1 + corruptions
