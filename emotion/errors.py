@@ -1,11 +1,11 @@
-"""The one kind of error that is meant for the person who runs the project, and what its message may suggest."""
+"""The one kind of error meant for the person who runs the project, and the suggestions in its message."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """Something the user can mend; the message says what happened, what was expected and how to fix it."""
+    """Something the user can fix; the message says what happened, what was expected and how to fix it."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ _UNIX = 3
 def written_whole(path: Path) -> Iterator[Path]:
     """Yield a name beside `path` to write a file or a folder to; at the end it takes the place of `path`.
 
-    Where writing fails, `path` stays what it was, and nothing is left beside it.
+    If writing fails, `path` stays as it was, and nothing is left beside it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
@@ -24,14 +24,14 @@ def written_whole(path: Path) -> Iterator[Path]:
     try:
         yield part
         if part.is_dir():
-            _remove(path)  # a folder cannot be renamed to the name of one that holds something
+            _remove(path)  # a folder cannot be renamed onto one that is not empty
         part.replace(path)
     finally:
         _remove(part)
 
 
 def write_file(path: Path, content: str | bytes) -> None:
-    """Write a file so that it appears complete or not at all; text in UTF-8, its line ends as they are."""
+    """Write a file so that it appears complete or not at all; text in UTF-8, its line ends unchanged."""
     with written_whole(path) as part:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
 

@@ -28,7 +28,7 @@ def read_params(path: Path) -> Mapping[str, Any]:
 def parse_params(content: bytes | None, path: Path) -> Mapping[str, Any]:
     """Parse the bytes of params.yaml, called `path`; None stands for a missing file. Raises as `read_params` does."""
     if content is None:
-        raise UserError(f"{path} is missing; run the stage from the project's root, where it lies")
+        raise UserError(f"{path} is missing; run the stage from the project's root folder")
     try:
         document = YAML(typ="safe").load(content)
     except YAMLError as error:

@@ -21,7 +21,7 @@ Label = Annotated[str, Field(pattern=r"^[^/]*[^/.][^/]*$")]
 
 
 class DataParams(Params):
-    """What `data` holds beside the sources' own blocks."""
+    """The part of `data` outside the sources' own blocks."""
 
     labels: dict[str, Label | None]  # old label -> new label, or null to drop it
 
@@ -74,13 +74,13 @@ def voted(votes: Votes | None, pictures: int) -> dict[str, dict[str, int]]:
 
 
 def check_labels(dataset: Dataset) -> None:
-    """Raise DatasetError when there is nothing to tell apart, or a label has the name of the labels' sum."""
+    """Raise DatasetError when there is only one label, or one is called `total`, like the metrics' sum."""
     labels = sorted({path.split("/")[1] for path in dataset.keys})
     if len(labels) == 1:
         raise DatasetError(f"every image is labelled {labels[0]!r}; expected at least two labels, a folder for each")
     if "total" in labels:
         raise DatasetError(
-            "a label is called 'total', which the metrics call the sum of all labels; "
+            "a label is called 'total', the metrics' name for the sum of all labels; "
             "rename the folder, or set data.labels: {total: another name}"
         )
 

@@ -21,7 +21,7 @@ from stages._entry.stage import Reads, Section, Values, run_stage
 
 
 class MembersParams(Params):
-    """What evaluation reads of the `model` section."""
+    """What evaluation reads from the `model` section."""
 
     members: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
 
@@ -29,12 +29,12 @@ class MembersParams(Params):
     @classmethod
     def _distinct(cls, members: list[int]) -> list[int]:
         if len(set(members)) < len(members):
-            raise ValueError("names a member twice; each is a seed of its own")
+            raise ValueError("names a member twice; each must be a different seed")
         return members
 
 
 class ViewsParams(Params):
-    """The views of each face that predictions are averaged over, beside the face itself."""
+    """The views of each face that predictions are averaged over, besides the face itself."""
 
     flip: bool
     shift_px: int = Field(ge=0, le=64)

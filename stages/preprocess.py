@@ -51,7 +51,7 @@ def preprocess(archive: Path, index: Path, records: Path, report: Path, params: 
     )
     _check_bad(bad, len(table), index, params.max_bad_fraction)
     if bad:
-        write_json(records / "skipped.json", bad)  # so that the index's rows can be matched with the records
+        write_json(records / "skipped.json", bad)  # so that the index's rows can be matched to the records
     write_json(report, {"images": about.images, "skipped": len(bad)})
 
 
@@ -60,7 +60,7 @@ def good_faces(
 ) -> Iterator[tuple[np.ndarray, *tuple[Any, ...]]]:
     """Yield the decodable faces (uint8 [size_px, size_px, channels]) as `Record` has them, in the table's order.
 
-    Into `bad` goes path -> reason for every other picture.
+    Every other picture goes into `bad`: path -> reason.
     """
 
     def decode(content: bytes) -> np.ndarray | ImageError:

@@ -1,4 +1,4 @@
-"""Split the archive's faces into train, validation and test indexes, copies of a picture on one side."""
+"""Split the archive's faces into train, validation and test indexes, keeping copies of a picture on one side."""
 
 from stages._entry.start import START
 

@@ -1,4 +1,4 @@
-"""Check the whole of params.yaml at once: every section and block, unknown keys. `make repro` runs it first."""
+"""Check the whole of params.yaml at once: every section and block, and unknown keys. `make repro` runs it first."""
 
 from stages._entry.start import PARAMS_FILE, ROOT
 
@@ -49,7 +49,7 @@ def problems(document: Mapping[str, Any]) -> list[str]:
 
 
 def known_keys(readings: list[Reading]) -> dict[str, Any]:
-    """The keys that some stage reads, nested; True where a stage takes what lies below."""
+    """The keys that some stage reads, nested; True where a stage takes everything below."""
     tree: dict[str, Any] = {}
     for key in (key for reading in readings for key in _keys(reading)):
         *parents, last = key.split(".")
@@ -76,7 +76,7 @@ def _keys(reading: Reading) -> list[str]:
     if isinstance(reading, Values):
         return reading.dotted_keys()
     if isinstance(reading, Shown):
-        return []  # showing a key makes it no parameter: some other stage must read it
+        return []  # showing a key does not make it a parameter: some other stage must read it
     return [reading.key]
 
 

@@ -22,16 +22,16 @@ PUBLISHED = Path("results/fer2013")
 _RUN = ("params.yaml", "dvc.lock", "metrics")  # what a run changes in Git
 _SCORED = Path("docs/experiments/scored.csv")
 _README = Path(__file__).parent / "docs/templates/published-run.md.j2"
-_JUDGED = ("accuracy", "macro_f1")  # scores that a rerun has within the published intervals, whatever its bits
+_JUDGED = ("accuracy", "macro_f1")  # scores that a rerun must have within the published intervals, whatever its bits
 
 
 def record(root: Path) -> None:
-    """Keep the run that lies in `root` as the published one, in one piece.
+    """Make the run in `root` the published one, replacing the old one as a whole.
 
-    Kept: parameters, lock, metrics with their plots, predictions, the first member's model, of several each one's
-    predictions (members/<member>.csv), and the commit of the code. The lock has the digest of every member's model.
+    Kept: parameters, lock, metrics with their plots, predictions, the first member's model, each one's predictions if
+    there are several (members/<member>.csv), and the commit of the code. The lock has every member's model digest.
     A README.md says what it is.
-    Raises UserError when the code is not that of a commit, or a stage would run again.
+    Raises UserError when code is not committed, or a stage would run again.
     """
     strangers = [
         line[3:]
@@ -98,7 +98,7 @@ def _note_look_at_test_set(root: Path) -> None:
 
 
 def prepare(root: Path) -> None:
-    """Put the published parameters in place, reading from data/local/ where something lies there, else from Kaggle.
+    """Put the published parameters in place, reading from data/local/ if anything is there, else from Kaggle.
 
     Raises UserError when params.yaml has changes that would be lost, or the published ones no longer run.
     """
@@ -109,13 +109,13 @@ def prepare(root: Path) -> None:
     params["data"]["source"] = "local" if brought else "kaggle"
     if found := problems(params):
         raise UserError(
-            f"{PUBLISHED}/params.yaml is of another version of the code: {'; '.join(found)}; "
+            f"{PUBLISHED}/params.yaml belongs to another version of the code: {'; '.join(found)}; "
             f"check out the commit that {PUBLISHED}/COMMIT names"
         )
     temporary = root / "params.yaml.part"
     with temporary.open("w") as file:
         yaml.dump(params, file)
-    is_in_place = temporary.read_bytes() == (root / "params.yaml").read_bytes()  # of a run that was interrupted
+    is_in_place = temporary.read_bytes() == (root / "params.yaml").read_bytes()  # from an interrupted run
     if not is_in_place and _git(root, "status", "--porcelain", "--", "params.yaml"):
         temporary.unlink()
         raise UserError(
@@ -129,12 +129,12 @@ def prepare(root: Path) -> None:
 def rerun(root: Path) -> bool:
     """Run the published parameters, and say whether the run repeats the published one.
 
-    Models and predictions are the published ones to the byte on one type of processor only, as bfloat16 trained them;
-    elsewhere the scores tell.
+    Models and predictions repeat byte for byte on one type of processor only, as bfloat16 trained them; elsewhere the
+    scores decide.
     """
     prepare(root)
     if status := subprocess.run(["dvc", "repro"], cwd=root, check=False).returncode:
-        raise UserError(f"`dvc repro` ended with {status}, for the reason above; `make fer2013` goes on from there")
+        raise UserError(f"`dvc repro` failed with {status}, for the reason above; `make fer2013` continues from there")
     of_interest = ("models/", "data/predictions.csv")
     published, made = (
         {key: md5 for key, md5 in output_digests(lock).items() if key[1].startswith(of_interest)}
@@ -152,7 +152,7 @@ def judge(root: Path, *, is_equal: bool) -> bool:
 
     Args:
         root: the project, with the run in metrics/.
-        is_equal: models and predictions are the published ones to the byte.
+        is_equal: models and predictions are the published ones, byte for byte.
     """
     published, made = (json.loads((root / run / "metrics/evaluate.json").read_text()) for run in (PUBLISHED, ""))
     for score in _JUDGED:
@@ -163,7 +163,7 @@ def judge(root: Path, *, is_equal: bool) -> bool:
     elif is_equal:
         print("this run repeats the published one, byte for byte")
     else:
-        print("this run repeats the published one: other bytes, as of another processor, scores within its intervals")
+        print("this run repeats the published one: other bytes, as on another processor, scores within its intervals")
     return not reason
 
 
@@ -195,7 +195,7 @@ def _git(root: Path, *arguments: str) -> str:
 
 
 def main() -> None:
-    """Exit 2 with one line on what the user can mend, 1 when a rerun does not repeat the published run."""
+    """Exit 2 with one line on what the user can fix, 1 when a rerun does not repeat the published run."""
     parser = argparse.ArgumentParser(prog="python -m tools.publish", description=__doc__)
     parser.add_argument("what", choices=("record", "rerun"))
     try:

@@ -37,7 +37,7 @@ def compare(
 
 
 def verify(root: Path) -> bool:
-    """Run the commit of `root` from scratch, print each output's verdict, and tell whether all are equal."""
+    """Run the commit of `root` from scratch, print each output's verdict, and return whether all are equal."""
     with tempfile.TemporaryDirectory(prefix="verify-") as folder:
         clone = Path(folder) / "clone"
         _git("clone", "--quiet", "--no-hardlinks", str(root), str(clone))
@@ -46,12 +46,12 @@ def verify(root: Path) -> bool:
         committed = output_digests(clone / "dvc.lock")
         # A fresh clone has no cache, so nothing can be restored; --force runs what looks unchanged.
         if subprocess.run([sys.executable, "-m", "dvc", "repro", "--force"], cwd=clone, check=False).returncode:
-            sys.exit("verify: the pipeline did not run to its end, for the reason above")
+            sys.exit("verify: the pipeline did not finish, for the reason above")
         rows = compare(committed, output_digests(clone / "dvc.lock"))
     for verdict, stage, output in rows:
         print(f"{verdict:<14} {stage:<18} {output}")
     equal = sum(verdict == "equal" for verdict, _, _ in rows)
-    print("An output is equal where each of its bytes is that of the committed dvc.lock. The row for the table:")
+    print("An output is equal if all its bytes are those of the committed dvc.lock. The row for the table:")
     print(f"| {processor.name()} | {commit[:12]} | {equal} of {len(rows)} outputs equal |")
     return equal == len(rows)
 

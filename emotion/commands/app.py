@@ -1,4 +1,4 @@
-"""Serve a web page on this machine: upload a picture, or look into the webcam. No picture is kept or sent elsewhere.
+"""Serve a web page on this machine: upload a picture, or use the webcam. No picture is kept or sent elsewhere.
 
 Only this machine can open the page unless --host says otherwise. Browsers allow the webcam on localhost and https only.
 """
@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `emotion app`."""
     add_model_options(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to bind to (default 127.0.0.1: this machine only)")
-    parser.add_argument("--port", type=int, default=7860, help="default 7860; 0 takes a free one")
+    parser.add_argument("--port", type=int, default=7860, help="default 7860; 0 picks a free one")
     parser.add_argument("--max-upload-mb", type=float, default=20.0, metavar="MB", help="largest picture (default 20)")
 
 
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _bound(host: str, port: int) -> socket.socket:
     if not 0 <= port <= 65535:
-        raise UserError(f"--port is {port}; it is 0 to 65535")
+        raise UserError(f"--port is {port}; it must be 0 to 65535")
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.socket(family, socket.SOCK_STREAM)

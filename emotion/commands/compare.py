@@ -26,7 +26,7 @@ _CHANCE = 0.05
 
 @dataclass(frozen=True)
 class Change:
-    """A score of A and of B, and what B adds, with its 95 % interval (None where none is computed)."""
+    """A score of A and of B, and B minus A with its 95 % interval (None where none is computed)."""
 
     a: float
     b: float
@@ -36,13 +36,13 @@ class Change:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What two sets of predictions say of each other.
+    """How two sets of predictions compare.
 
     Attributes:
         faces: how many both predicted; only those are compared.
         only_a, only_b: faces that the other did not predict.
-        a_alone, b_alone: faces that it alone predicted rightly.
-        p_value: McNemar's exact test: how often chance alone would split them at least so unevenly.
+        a_alone, b_alone: faces that only it predicted right.
+        p_value: McNemar's exact test: how often chance alone would split them at least this unevenly.
         accuracy, macro_f1, log_loss: each score's change.
     """
 
@@ -140,15 +140,15 @@ def load_predictions(source: str) -> Predictions:
         return read_predictions(dvc.api.read(TRACKED, rev=source))
     except (DvcException, SCMError, OSError) as error:
         raise UserError(
-            f"{source!r} is neither a CSV file nor a Git revision whose {TRACKED} is at hand ({error}); "
-            "`dvc fetch --all-commits` brings what a remote has"
+            f"{source!r} is neither a CSV file nor a Git revision whose {TRACKED} can be read ({error}); "
+            "`dvc fetch --all-commits` downloads what a remote has"
         ) from None
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of `emotion compare`."""
-    parser.add_argument("a", metavar="A", help=f"Git revision (its {TRACKED}) or a CSV file: what was")
-    parser.add_argument("b", metavar="B", help="Git revision or CSV file: what is to be compared with it")
+    parser.add_argument("a", metavar="A", help=f"the baseline: a Git revision (its {TRACKED}) or a CSV file")
+    parser.add_argument("b", metavar="B", help="what to compare with it: a Git revision or a CSV file")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
@@ -175,5 +175,5 @@ def _shared(a: Sequence[str], b: Sequence[str]) -> tuple[np.ndarray, np.ndarray]
 def _reordered(predictions: Predictions, names: Sequence[str]) -> np.ndarray:
     """The probabilities with their columns in the order of `names`. Raises UserError when the labels differ."""
     if sorted(predictions.label_names) != sorted(names):
-        raise UserError(f"the two know different labels: {list(names)} and {predictions.label_names}")
+        raise UserError(f"the two have different labels: {list(names)} and {predictions.label_names}")
     return predictions.probabilities[:, [predictions.label_names.index(name) for name in names]]

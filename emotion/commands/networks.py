@@ -31,7 +31,7 @@ def cost(network: Network, shape: tuple[int, int, int], label_count: int) -> Cos
 def multiply_adds(model: keras.Model) -> int:
     """Multiply-adds of one picture in convolutions and dense layers; a layer that is used twice counts twice.
 
-    The rest (normalisation, activations, pooling) is left out, as the papers do.
+    The rest (normalisation, activations, pooling) is left out, as in the papers.
     """
     return sum(
         _multiply_adds(layer, node.input_tensors[0].shape, node.output_tensors[0].shape)
@@ -70,7 +70,7 @@ def read_networks(params: Path) -> dict[str, Network]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line: which parameters, and for which pictures."""
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="whose `model` section is used")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="file whose `model` section is used")
     parser.add_argument("--size-px", type=int, default=48, help="side of the picture (default 48)")
     parser.add_argument("--channels", type=int, choices=(1, 3), default=1, help="1 (grey, default) or 3 (colour)")
     parser.add_argument("--labels", type=int, default=7, help="number of labels (default 7)")

@@ -39,5 +39,5 @@ def new_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"{path} cannot be made a folder ({error.strerror})") from None
+        raise UserError(f"folder {path} cannot be created ({error.strerror})") from None
     return path

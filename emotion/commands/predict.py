@@ -1,4 +1,4 @@
-"""Find every face of pictures, folders and globs, and tell its emotion.
+"""Find every face in pictures, folders and globs, and recognise its emotion.
 
 One row per face, the largest first, pictures in the order given. A file that cannot be used is reported on stderr and
 skipped; the exit status is then 2.
@@ -22,11 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
-        "--json", action="store_const", dest="writer", const=JsonWriter, help="a JSON list, one item a picture"
+        "--json", action="store_const", dest="writer", const=JsonWriter, help="a JSON list, one item per picture"
     )
-    form.add_argument("--csv", action="store_const", dest="writer", const=CsvWriter, help="CSV, one row a face")
+    form.add_argument("--csv", action="store_const", dest="writer", const=CsvWriter, help="CSV, one row per face")
     parser.add_argument(
-        "--annotate", type=Path, metavar="DIR", help="also write the pictures with boxes and bars as PNG"
+        "--annotate", type=Path, metavar="DIR", help="also write the pictures as PNG with boxes and bars"
     )
     parser.set_defaults(writer=TableWriter)
 
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def annotate_file(prediction: Prediction, path: Path) -> None:
-    """Write one predicted picture, read once more, with its boxes and bars."""
+    """Write one predicted picture, read again, with its boxes and bars."""
     from PIL import Image
 
     Image.fromarray(annotate(read_picture(prediction.source), prediction)).save(path)

@@ -1,7 +1,7 @@
 """How good a model is on your own pictures: a folder with one subfolder for each label.
 
-Prints the accuracy with a 95 % interval, the recall of each label, and the confusion matrix. Where faces are looked for
-(no --no-detect), the largest face of each picture counts; pictures without a face are counted apart and not scored.
+Prints the accuracy with a 95 % interval, the recall of each label, and the confusion matrix. Unless --no-detect is
+given, the largest face of each picture counts; pictures without a face are counted but not scored.
 """
 
 import argparse
@@ -15,9 +15,9 @@ from emotion.inference.labelled_pictures import labelled_pictures, score
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `emotion score`."""
-    parser.add_argument("folder", type=Path, help="with a subfolder for each label, named like the model's labels")
+    parser.add_argument("folder", type=Path, help="with a subfolder for each label, named after it")
     add_model_options(parser)
-    parser.add_argument("--json", action="store_true", help="the same as JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
 """Label the faces of a video file, a camera or a stream, smoothed over time.
 
 Writes an annotated video (--output), a CSV of probabilities per frame (--csv), or both. Ctrl-C stops it; what was
-written until then is whole.
+written by then is complete.
 """
 
 import argparse
@@ -28,16 +28,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.4,
         metavar="S",
-        help="seconds over which labels are averaged; 0 = not (default 0.4)",
+        help="seconds over which labels are averaged; 0 = off (default 0.4)",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Label the video."""
     if arguments.every < 1:
-        raise UserError(f"--every is {arguments.every}; it counts frames, 1 or more")
+        raise UserError(f"--every is {arguments.every}; it must be 1 or more")
     if not arguments.smooth >= 0:
-        raise UserError(f"--smooth is {arguments.smooth}; it is a number of seconds, 0 or more")
+        raise UserError(f"--smooth is {arguments.smooth}; it must be 0 or more seconds")
     if not arguments.output and not arguments.csv:
         raise UserError("nothing to write; give --output, --csv, or both")
     for path in (arguments.output, arguments.csv):

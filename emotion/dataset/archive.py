@@ -77,7 +77,7 @@ def parse_path(path: str) -> Face:
 
 
 def content_digest(dataset: Dataset) -> str:
-    """Compute the digest that `write_archive` gives the dataset: of its names and image bytes, in hexadecimal."""
+    """Compute the digest that `write_archive` returns, of the names and image bytes, in hexadecimal."""
     digest = hashlib.sha256()
     for member in sorted(dataset.keys):
         digest.update(_digest_entry(member, dataset.read(dataset.keys[member])))
@@ -91,7 +91,7 @@ def write_archive(dataset: Dataset, path: Path) -> ArchiveSummary:
     full disk.
     """
     if not dataset.keys:
-        raise DatasetError("the dataset holds no image")
+        raise DatasetError("the dataset has no images")
     counts: Counter[tuple[str, str]] = Counter()
     image_bytes, digest = 0, hashlib.sha256()
     try:
@@ -114,13 +114,13 @@ def write_archive(dataset: Dataset, path: Path) -> ArchiveSummary:
 
 
 def list_faces(path: Path) -> list[Face]:
-    """List the archive's images, sorted by path. Raises DatasetError when the file is no such archive."""
+    """List the archive's images, sorted by path. Raises DatasetError when the file is not such an archive."""
     with _opened(path) as archive:
         return [parse_path(name) for name in sorted(archive.namelist())]
 
 
 def read_faces(path: Path, members: list[str]) -> Iterator[bytes]:
-    """Yield the image bytes of `members`, in their order. Raises DatasetError when one is missing or damaged."""
+    """Yield the image bytes of `members`, in the order given. Raises DatasetError when one is missing or damaged."""
     with _opened(path) as archive:
         for member in members:
             try:

@@ -1,7 +1,9 @@
 """Copies of a picture: exact (equal after decoding) and near (re-encoded, resized, slightly cropped).
 
-Near copies: a 64-bit DCT hash proposes, pixel correlation confirms. On FER2013 the hash alone at a distance of 6 bits
-is 97 % precise and at 10 bits 39 % (measured against correlation), so it only proposes.
+Near copies: a 64-bit DCT hash proposes, pixel correlation confirms. On FER2013 the hash alone is 97 % precise at a
+distance of 6 bits and 39 % at 10 (judged by correlation), so it only proposes.
+Both are written by hand because splits must be the same on every machine and miss no close pair: imagehash transforms
+floats, datasketch's search is approximate, and faiss would be a large dependency for this one search.
 Source of the hash: Zauner, "Implementation and benchmarking of perceptual image hash functions" (2010), pHash.
 """
 
@@ -23,23 +25,23 @@ _THUMBNAIL_PX = 32
 _HASH_PX = 8
 _HASHED_AT_ONCE = 1024  # pictures
 _TILE = (64, 4096)  # hashes compared at once: 2 MB of differences, which stay in a core's cache
-_BAND = 1024  # hashes that a thread compares with all that follow
+_BAND = 1024  # hashes that one thread compares with all later ones
 _CORRELATED_AT_ONCE = 2048  # pairs
 
-# The lowest frequencies of the cosine transform in steps of 2^-12: sums of whole numbers are equal on every machine.
+# The cosine transform's lowest frequencies, in steps of 2^-12: sums of whole numbers are equal on every machine.
 _COSINES = np.rint(
     2**12 * np.cos(np.pi / _THUMBNAIL_PX * np.outer(np.arange(_HASH_PX), np.arange(_THUMBNAIL_PX) + 0.5))
 )
-_MANY = 1 << 16  # hashes, from which bands are faster than comparing all
-_MAX_BANDED_DISTANCE = 11  # bits; beyond, so many bits may flip in a band that comparing all is faster
+_MANY = 1 << 16  # hashes: from here on, bands are faster than comparing all pairs
+_MAX_BANDED_DISTANCE = 11  # bits: beyond this, a band has so many flips to try that comparing all is faster
 _CANDIDATES = 1 << 20  # pairs compared at once by a thread
 
 
 class Fingerprints(NamedTuple):
-    """What is kept of every picture to find its copies: a kilobyte.
+    """What is kept of each picture to find its copies: a kilobyte.
 
     Attributes:
-        exact: bytes [n]; equal when the decoded pictures are equal (of the file itself where it cannot be decoded).
+        exact: bytes [n]; digests, equal when the decoded pictures are (of the file where it cannot be decoded).
         perceptual: uint64 [n]; DCT hash.
         thumbnails: uint8 [n, 1024]; the picture shrunk to 32x32, grey, 0-255; zeros where it cannot be decoded.
     """
@@ -68,7 +70,7 @@ def fingerprint(contents: Iterable[bytes], count: int) -> Fingerprints:
 
 
 def exact_copies(digests: np.ndarray) -> list[Pair]:
-    """Pair each picture with the first of its equals: a group of n pictures gives n - 1 pairs.
+    """Pair each picture with the first one equal to it: a group of n pictures gives n - 1 pairs.
 
     Args:
         digests: bytes [n], `Fingerprints.exact`.
@@ -83,7 +85,7 @@ def near_copies(prints: Fingerprints, *, max_hash_distance: int, min_correlation
 
     Args:
         max_hash_distance: bits, 0-64: pairs at most this far apart are proposed.
-        min_correlation: -1 to 1: proposed pairs are confirmed from here.
+        min_correlation: -1 to 1: proposed pairs are confirmed from this correlation on.
     """
     varied = np.flatnonzero(prints.thumbnails.max(axis=1) > prints.thumbnails.min(axis=1))  # all blanks hash alike
     first, second = (varied[found] for found in _close_hashes(prints.perceptual[varied], max_hash_distance))
@@ -94,7 +96,7 @@ def near_copies(prints: Fingerprints, *, max_hash_distance: int, min_correlation
 
 
 def group_copies(pairs: Sequence[Pair], count: int) -> np.ndarray:
-    """Number pictures so that copies, directly or over others, share a number: int [count]."""
+    """Number the pictures so that copies, and copies of copies, share a number: int [count]."""
     links = np.array([(pair.first, pair.second) for pair in pairs], dtype=np.int64).reshape(-1, 2)
     graph = coo_matrix((np.ones(len(links)), (links[:, 0], links[:, 1])), shape=(count, count))
     return connected_components(graph, directed=False)[1]
@@ -104,14 +106,14 @@ def _fingerprint_one(content: bytes) -> tuple[bytes, np.ndarray]:
     try:
         image = decode_image(content)
     except ImageError:
-        # Preprocessing reports it; here it is nobody's near copy.
+        # Preprocessing reports the picture; here it has no near copies.
         return hashlib.sha256(content).digest(), np.zeros((_THUMBNAIL_PX, _THUMBNAIL_PX), np.uint8)
     digest = hashlib.sha256(repr(image.shape).encode() + image.tobytes()).digest()
     return digest, resize_face(image, size_px=_THUMBNAIL_PX, channels=1)
 
 
 def _dct_hash(thumbnails: np.ndarray) -> np.ndarray:
-    """uint8 [n, 1024] -> uint64 [n]: is each of the 64 lowest frequencies above their median (the mean left out)?"""
+    """uint8 [n, 1024] -> uint64 [n]: is each of the 64 lowest frequencies above their median, leaving out the mean?"""
     hashes = np.empty(len(thumbnails), np.uint64)
     for start in range(0, len(thumbnails), _HASHED_AT_ONCE):
         block = thumbnails[start : start + _HASHED_AT_ONCE].reshape(-1, _THUMBNAIL_PX, _THUMBNAIL_PX)
@@ -124,7 +126,7 @@ def _dct_hash(thumbnails: np.ndarray) -> np.ndarray:
 def _correlation(thumbnails: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Pearson's correlation of the pixels of each pair: float64 [pairs], -1 to 1; 0 where a picture is blank.
 
-    Sums of whole numbers, so that the result is the same on every machine.
+    It sums whole numbers, so that the result is the same on every machine.
     """
     correlation = np.zeros(len(first))
     for start in range(0, len(first), _CORRELATED_AT_ONCE):
@@ -137,7 +139,7 @@ def _correlation(thumbnails: np.ndarray, first: np.ndarray, second: np.ndarray) 
 
 
 def _covariance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Covariance of each row's pixels times their number squared, a whole number."""
+    """Covariance of each row's pixels, times the square of their count: a whole number."""
     return a.shape[1] * np.einsum("np,np->n", a, b) - a.sum(axis=1) * b.sum(axis=1)
 
 
@@ -149,11 +151,11 @@ def _close_hashes(hashes: np.ndarray, max_distance: int) -> tuple[np.ndarray, np
 
 
 def _close_hashes_by_bands(hashes: np.ndarray, max_distance: int) -> tuple[np.ndarray, np.ndarray]:
-    """The same pairs, without comparing each with each.
+    """The same pairs, without comparing all.
 
-    Cut into four bands of 16 bits, two hashes that differ in at most d bits differ in at most d // 4 in one band. So
-    hashes are sorted by a band, and each is compared with those whose band is that close: all ways to flip so few bits
-    are tried.
+    Cut into four bands of 16 bits, two hashes that differ in at most d bits differ in at most d // 4 bits of some band.
+    So hashes are sorted by each band, and each is compared with those whose band is that close, by trying every way to
+    flip so few bits.
     Source: Norouzi, Punjani & Fleet 2012, multi-index hashing (https://arxiv.org/abs/1307.2982).
     """
     bands = _bands(hashes)
@@ -172,9 +174,9 @@ def _close_hashes_by_bands(hashes: np.ndarray, max_distance: int) -> tuple[np.nd
 def _matches(
     hashes: np.ndarray, band: np.ndarray, order: np.ndarray, starts: np.ndarray, max_distance: int, flip: int
 ) -> list[np.ndarray]:
-    """Pairs whose bands differ by exactly `flip`: int64 arrays [2, pairs], (first < second)."""
+    """Pairs whose bands differ by exactly `flip`: int64 arrays [2, pairs], first < second."""
     partner = band[order] ^ flip
-    # A pair is found once: from the smaller band value; within one value, from the earlier index.
+    # Each pair is found once: from the smaller band value or, where they are equal, from the earlier index.
     begins = starts[partner] if flip else np.arange(1, len(order) + 1)
     counts = np.where(partner >= band[order], starts[partner + 1] - begins, 0)
     blocks = np.searchsorted(np.cumsum(counts), np.arange(0, counts.sum(), _CANDIDATES))
@@ -190,14 +192,14 @@ def _matches(
 
 
 def _bands(hashes: np.ndarray) -> np.ndarray:
-    """uint64 [n] -> int64 [4, n], 0-65535: bits 0, 4, 8, ... then 1, 5, 9, ...: neighbours in a hash tend to agree."""
+    """uint64 [n] -> int64 [4, n], 0-65535: bits 0, 4, 8, ... then 1, 5, 9, ..., as neighbouring bits tend to agree."""
     bits = np.unpackbits(hashes[:, None].view(np.uint8), axis=1).reshape(-1, 16, 4)
     packed = np.ascontiguousarray(np.packbits(bits.transpose(2, 0, 1), axis=2))
     return packed.view(np.uint16)[..., 0].astype(np.int64)
 
 
 def _close_hashes_by_comparing_all(hashes: np.ndarray, max_distance: int) -> tuple[np.ndarray, np.ndarray]:
-    """Compare each with each, tile by tile."""
+    """Compare all pairs, tile by tile."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         bands = pool.map(lambda top: _close_to_band(hashes, top, max_distance), range(0, len(hashes), _BAND))
         empty = np.empty(0, np.int64)
@@ -208,7 +210,7 @@ def _close_hashes_by_comparing_all(hashes: np.ndarray, max_distance: int) -> tup
 def _close_to_band(hashes: np.ndarray, top: int, max_distance: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """The close pairs whose first is one of the _BAND hashes from `top` on."""
     height, width = _TILE
-    differences, distances = np.empty(_TILE, np.uint64), np.empty(_TILE, np.uint8)  # made once: that is half the time
+    differences, distances = np.empty(_TILE, np.uint64), np.empty(_TILE, np.uint8)  # allocated once: halves the time
     pairs = []
     for row in range(top, min(top + _BAND, len(hashes)), height):
         for column in range(row, len(hashes), width):

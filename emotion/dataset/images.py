@@ -17,8 +17,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from emotion.errors import UserError
 
 T = TypeVar("T")
-MAX_PIXELS = 100_000_000  # a picture larger than this is refused before it fills the memory
-# Pillow knows 40 formats more, some of which run other programs (EPS): not for files from anywhere.
+MAX_PIXELS = 100_000_000  # larger pictures are refused before they fill the memory
+# Pillow reads 40 more formats, some by running other programs (EPS): unsafe for files of unknown origin.
 _FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "GIF", "TIFF", "PPM")
 _CHUNK = 16  # pictures that a thread takes at once
 
@@ -27,8 +27,8 @@ _GREY_JPEG = re.compile(
     rb"\xff\xd8(?:\xff\xe0\x00\x10.{14})?(?:\xff\xdb\x00\x43.{65})+\xff\xc0\x00\x0b\x08(.{2})(.{2})\x01", re.DOTALL
 )
 
-# Pillow warns of odd tags and large pictures; the limit is checked here. Switched off once and for all because
-# `warnings.catch_warnings` is not safe in threads.
+# Pillow warns about odd tags and large pictures; the limit is checked here. Off for the whole process, because
+# `warnings.catch_warnings` is not thread-safe.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
@@ -89,7 +89,7 @@ def decode_face(content: bytes, *, size_px: int, channels: int) -> np.ndarray:
 
 
 def map_images(function: Callable[[bytes], T], contents: Iterable[bytes]) -> Iterator[T]:
-    """Yield `function` of each image file, in their order, working on all cores with a bounded number in memory."""
+    """Yield `function` of each image file, in order, working on all cores with a bounded number in memory."""
     contents, threads = iter(contents), os.cpu_count() or 1
     waiting: deque[Future[list[T]]] = deque()
 
@@ -106,7 +106,7 @@ def map_images(function: Callable[[bytes], T], contents: Iterable[bytes]) -> Ite
 
 
 def _decode_grey_jpeg(content: bytes) -> np.ndarray | None:
-    """Decode a plain, complete grey JPEG five times faster than Pillow, to the same pixels; None for anything else."""
+    """Decode a plain, complete grey JPEG five times faster than Pillow, same pixels; None for anything else."""
     header = _GREY_JPEG.match(content)
     if not header or not content.endswith(b"\xff\xd9") or b"Exif" in content:
         return None

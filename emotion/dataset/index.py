@@ -6,10 +6,10 @@ import pandas as pd
 
 
 def read_index(path: Path) -> pd.DataFrame:
-    """Read an index: path, label, label_index, subset, of a test index also `copy`; labels stay text, such as `nan`."""
+    """Read an index: path, label, label_index, subset, and for the test split `copy`; labels stay text, even `nan`."""
     return pd.read_csv(path, dtype={"label": str}, keep_default_na=False)
 
 
 def index_text(table: pd.DataFrame) -> str:
-    """Write a table as CSV, with the same bytes on every operating system."""
+    """Format a table as CSV, with the same bytes on every operating system."""
     return str(table.to_csv(index=False, lineterminator="\n"))

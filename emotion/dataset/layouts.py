@@ -1,4 +1,4 @@
-"""The shapes in which people keep labelled face images: a folder, a zip, or FER2013's CSV, each read as a Dataset."""
+"""The forms in which people keep labelled face images (folder, zip, FER2013's CSV), each read as a Dataset."""
 
 import csv
 import io
@@ -24,7 +24,7 @@ _SPLIT_FOLDERS = {"train": "train", "val": "val", "validation": "val", "test": "
 _CSV_COLUMNS = ("emotion", "pixels", "Usage")
 _CSV_USAGES = {"Training": "train", "PublicTest": "test", "PrivateTest": "test"}
 _CSV_LABELS = {str(code): label for code, label in enumerate(FER2013_CODES)}
-_MAX_FIELD = 2**31 - 1  # characters; the csv module's own limit is a picture of about 180x180
+_MAX_FIELD = 2**31 - 1  # characters; the csv module's default fits a picture of about 180x180
 _LISTED = 10  # files or folders named in an error
 _EXPECTED = (
     "expected train/<label>/<image> with test/<label>/<image> (and optionally val/ or validation/), "
@@ -38,8 +38,8 @@ def read_folder(folder: Path) -> Dataset:
     entries = sorted(entry for entry in folder.rglob("*") if not _is_clutter(entry.relative_to(folder).as_posix()))
     if links := [str(entry) for entry in entries if entry.is_symlink() and not entry.is_file()]:
         raise DatasetError(
-            f"{_listed(links)}: a link to a folder, or to nothing; DVC does not look into linked folders and would "
-            "miss a change there. Move the folder here, or pack it into a zip (a link to a zip or to a file is fine)"
+            f"{_listed(links)}: a link to a folder, or a broken link; DVC does not look into linked folders and "
+            "misses changes there. Move the folder here, or pack it into a zip (a link to a zip or to a file is fine)"
         )
     files = {entry.relative_to(folder).as_posix(): entry for entry in entries if entry.is_file()}
     if table := _table_among(files, lambda file: file.open("rb"), where=str(folder)):
@@ -75,7 +75,7 @@ def read_csv(path: Path) -> Dataset:
 def relabel(dataset: Dataset, names: Mapping[str, str | None]) -> Dataset:
     """Rename, merge (several names to one) or drop (to None) labels, of the pictures and of the votes on them.
 
-    The files of merged labels get the old label before their suffix, which keeps equal names apart.
+    The files of merged labels get the old label before their suffix, so that equal names do not collide.
     Raises DatasetError when `names` mentions a label that the dataset lacks, or when nothing is left.
     """
     present = {path.split("/")[1] for path in dataset.keys}
@@ -114,10 +114,10 @@ def _damage_named(archive: zipfile.ZipFile, name: str) -> Iterator[None]:
 
 
 def _member_path(name: str, *, where: str) -> str:
-    """A zip member's path with `/` between its parts and none that is empty or `.`; raises DatasetError on `..`."""
+    """A zip member's path with `/` between its parts, none of them empty or `.`; raises DatasetError on `..`."""
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
     if ".." in parts:
-        raise DatasetError(f"{where}: member {name!r} points out of the zip; do not trust it, get the zip again")
+        raise DatasetError(f"{where}: member {name!r} points outside the zip; do not trust it, get the zip again")
     return "/".join(parts)
 
 
@@ -160,7 +160,7 @@ def _labelled_images(files: Mapping[str, Any], read: Callable[[Any], bytes], *, 
         else:
             strays.append("/".join(parts))
     if strays or not keys:
-        lost = f"{len(strays)} of {len(images)} images lie in no label folder, such as {_listed(strays[:3])}"
+        lost = f"{len(strays)} of {len(images)} images are not in a label folder, such as {_listed(strays[:3])}"
         raise DatasetError(f"{where}: {lost if strays else 'no image'}; found {_found(files)}; {_EXPECTED}")
     _check_train(keys, where=where)
     _name_left_out(files, where=where)
@@ -174,7 +174,7 @@ def _check_train(keys: Mapping[str, Any], *, where: str) -> None:
 
 
 def _name_left_out(files: Iterable[str], *, where: str) -> None:
-    """Print how many files are no pictures by their names, and of which kinds."""
+    """Print how many files are not pictures, judging by their names, and of which kinds."""
     kinds = Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in files if not _is_image(name))
     if kinds:
         counted = _listed([f"{count} {kind}" for kind, count in sorted(kinds.items())])
@@ -202,7 +202,7 @@ def _wrapping_folders(images: list[tuple[str, ...]]) -> int:
 
 
 def _found(files: Iterable[str]) -> str:
-    """The top files and the folders, each with its number of files; the first of them if they are many."""
+    """The top-level files, and the folders with their numbers of files; only the first ones if there are many."""
     folders = Counter(PurePosixPath(name).parent.as_posix() for name in files)
     top_files = sorted(name for name in files if "/" not in name)
     counted = [f"{folder}/ ({count} files)" for folder, count in sorted(folders.items()) if folder != "."]
@@ -215,12 +215,12 @@ def _listed(names: list[str]) -> str:
 
 
 def _text(content: IO[bytes]) -> io.TextIOWrapper:
-    """Text that closes `content` with itself."""
+    """A text reader that closes `content` when it is closed."""
     return io.TextIOWrapper(content, encoding="utf-8-sig", errors="replace", newline="")
 
 
 def _header(rows: Iterator[list[str]]) -> list[str]:
-    """The names of the columns; icml_face_data.csv has them with a space in front."""
+    """The column names, stripped: icml_face_data.csv has spaces before them."""
     return [column.strip() for column in next(rows, [])]
 
 
@@ -250,7 +250,7 @@ def _labelled_rows(rows: Iterator[list[str]], *, where: str) -> Dataset:
 
 def _pixels(text: str) -> np.ndarray:
     """Pixels of one CSV row as a square uint8 array; raises ValueError."""
-    values = bytes(map(int, text.split()))  # refuses what is no number from 0 to 255
+    values = bytes(map(int, text.split()))  # refuses anything but numbers from 0 to 255
     size_px = math.isqrt(len(values))
     if not values or size_px * size_px != len(values):
         raise ValueError(f"{len(values)} pixels: not a square")

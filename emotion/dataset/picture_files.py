@@ -29,8 +29,8 @@ SUFFIXES = frozenset(  # of the formats that emotion/dataset/images.py decodes
 def expand(arguments: Iterable[str]) -> Iterator[Path]:
     """Yield files in the order of the arguments. Raises UserError for a folder without pictures.
 
-    A file is itself; a folder is the pictures in it and below, by the ending of their names, sorted; a pattern that
-    names no file is expanded, sorted. What matches nothing is yielded as it is, so that it is reported as missing.
+    A file stands for itself; a folder for the pictures in and below it, recognised by suffix, sorted; a pattern that is
+    not a file's name is expanded, sorted. What matches nothing is yielded unchanged, to be reported as missing.
     """
     for argument in arguments:
         matches = [argument]
@@ -44,7 +44,7 @@ def expand(arguments: Iterable[str]) -> Iterator[Path]:
 
 
 def pictures_below(folder: Path) -> list[Path]:
-    """The picture files in a folder and below, sorted, without hidden ones; empty where it is no folder or has none."""
+    """The picture files in and below a folder, sorted, without hidden ones; empty if it is not a folder or has none."""
     if not folder.is_dir():
         return []
     found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())

@@ -95,7 +95,7 @@ def write_records(
 
 
 def read_records_about(folder: Path) -> RecordsAbout:
-    """Read what a folder of records says of itself. Raises UserError when it is not there."""
+    """Read the description of a folder of records. Raises UserError when it is missing."""
     try:
         return RecordsAbout(**json.loads((folder / "about.json").read_text()))
     except FileNotFoundError:
@@ -103,7 +103,7 @@ def read_records_about(folder: Path) -> RecordsAbout:
 
 
 def load_records(folder: Path) -> Faces:
-    """Read a whole folder of records into memory, in their order."""
+    """Read a whole folder of records into memory, in order."""
     about = read_records_about(folder)
     shape = (about.size_px, about.size_px, about.channels)
     images = np.empty((about.images, *shape), np.uint8)
@@ -143,7 +143,7 @@ def _write_shards(faces: Iterable[Record], folder: Path) -> int:
 
 
 def _miscounted(folder: Path, found: str, about: RecordsAbout) -> str:
-    return f"{folder} holds {found} faces, its about.json says {about.images}; run preprocess again"
+    return f"{folder} holds {found} faces, but its about.json says {about.images}; run preprocess again"
 
 
 def _encode(face: Record) -> bytes:

@@ -1,4 +1,4 @@
-"""Who goes into which split: stratified, seeded, and with the copies of a picture on one side."""
+"""Which face goes into which split: stratified, seeded, and with all copies of a picture on one side."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -22,19 +22,19 @@ def assign_splits(
     group_duplicates: Literal["none", "exact", "near"],
     seed: int,
 ) -> np.ndarray:
-    """Say for each face which split it goes to: str [n].
+    """Assign a split to each face: str [n].
 
-    A split that the dataset brings is kept. A missing test set is taken from train first, then validation.
+    Splits that the dataset comes with are kept. Missing ones are taken from train: first test, then validation.
 
     Args:
-        faces: of the archive, in its order.
-        prints: of the same faces.
-        near: pairs of near copies among them.
+        faces: the archive's, in its order.
+        prints: their fingerprints.
+        near: the pairs of near copies among them.
         test_fraction: of all images, 0 to 1.
         val_fraction: of the training images, 0 to 1; not used with `public`.
         validation: `public`: FER2013's PublicTest images are the validation set, and test images no more.
         group_duplicates: which copies of a picture stay on one side.
-        seed: of the permutations in which groups are tried.
+        seed: of the random order in which groups are tried.
     """
     parts = np.array([face.split for face in faces], dtype="<U5")
     if validation == "public":
@@ -85,14 +85,14 @@ def stratified_split(
 ) -> np.ndarray:
     """Choose about `fraction` of each label, whole groups at a time.
 
-    Every label gives round(fraction x its pictures); a group that would overfill a label stays behind, so the count is
-    met exactly wherever single pictures can fill the rest.
+    Each label contributes round(fraction x its pictures); a group that would overfill a label is skipped, so the count
+    is met exactly wherever single pictures can fill the rest.
 
     Args:
         labels: label of each picture [n].
         groups: number of each picture's group of copies [n]; the labels in a group may differ.
         fraction: 0 to 1.
-        seed: of the permutation in which groups are tried.
+        seed: of the random order in which groups are tried.
 
     Returns: bool [n], True for the chosen pictures.
     """
@@ -111,7 +111,7 @@ def stratified_split(
 
 
 def _groups_within(pool: np.ndarray, prints: Fingerprints, near: list[Pair], mode: str) -> np.ndarray:
-    """Number the copies within the pool; pictures outside it have no say, so the test set cannot shape training."""
+    """Number the copies within the pool, ignoring pictures outside it: the test set must not shape training."""
     pairs = exact_copies(prints.exact[pool]) if mode != "none" else []
     if mode == "near":
         place = {index: position for position, index in enumerate(pool.tolist())}

@@ -1,4 +1,4 @@
-"""What a split came to, as tables and counts: the index of every face, the pairs of copies, the report."""
+"""The finished split as tables and counts: the index of every face, the pairs of copies, the report."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from emotion.dataset.votes import (
 def index_table(faces: list[Face], parts: np.ndarray, pairs: list[Pair]) -> pd.DataFrame:
     """One row per face: path, label, label_index, subset, split, and `copy`.
 
-    `copy` says of a test picture what copy of it lies in train or validation (pictures dropped from there do not
+    `copy` says which kind of copy a test picture has in train or validation (pictures dropped from there do not
     count): `exact`, `near` or empty.
     """
     labels = label_order(face.label for face, part in zip(faces, parts, strict=True) if part == "train")
@@ -90,7 +90,7 @@ def split_report(table: pd.DataFrame, pairs: list[Pair]) -> dict[str, object]:
 
 
 def copies_across(parts: np.ndarray, pairs: list[Pair], *, of: Sequence[str], among: Sequence[str]) -> np.ndarray:
-    """For each picture of the splits `of`, the closest kind of copy that lies in the splits `among`.
+    """For each picture of the splits `of`, the closest kind of copy in the splits `among`.
 
     Copies of copies count.
 

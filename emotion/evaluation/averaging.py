@@ -21,8 +21,8 @@ class Average:
     Attributes:
         probabilities: calibrated where there is a temperature.
         uncalibrated: the same average with no temperature anywhere.
-        temperature: the average's own; that of the network where there is but one and one view; None where there is no
-            validation face to fit it on.
+        temperature: the average's own, or the network's where there is only one network and one view; None without
+            validation faces to fit it on.
     """
 
     probabilities: np.ndarray

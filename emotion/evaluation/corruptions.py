@@ -1,7 +1,7 @@
 """What a camera and the world do to faces: seeded corruptions at three severities.
 
 Source of the idea and of most kinds: Hendrycks & Dietterich 2019 (https://arxiv.org/abs/1903.12261), at sizes that suit
-small faces. Throughout: `images` is uint8 [n, size, size, channels], 0-255, and so is what comes back.
+small faces. Throughout: `images` is uint8 [n, size, size, channels], 0-255, and so is the result.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ def corrupt(images: np.ndarray, kind: str, severity: int, *, seed: int) -> np.nd
     Args:
         kind: a key of KINDS.
         severity: one of SEVERITIES.
-        seed: of all chance in it.
+        seed: of everything random in it.
     """
     rng = np.random.default_rng([seed, list(KINDS).index(kind), severity])
     return KINDS[kind](images, severity - 1, rng)
@@ -73,7 +73,7 @@ def shift(images: np.ndarray, level: int, rng: np.random.Generator) -> np.ndarra
 
 
 def rotation(images: np.ndarray, level: int, rng: np.random.Generator) -> np.ndarray:
-    """Turned by 10, 20, 30 degrees, left or right by chance."""
+    """Turned by 10, 20, 30 degrees, left or right at random."""
     middle = (images.shape[1] - 1) / 2
     degrees = (10, 20, 30)[level] * rng.choice((-1, 1), len(images))
     return _warped(images, [cv2.getRotationMatrix2D((middle, middle), float(angle), 1.0) for angle in degrees])
@@ -105,7 +105,7 @@ def _each(images: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> np.
 
 
 def _warped(images: np.ndarray, matrices: list[np.ndarray]) -> np.ndarray:
-    """Apply to each image its 2 x 3 matrix; the border is repeated."""
+    """Apply its 2 x 3 matrix to each image; the border is repeated."""
     size = images.shape[2], images.shape[1]
     warped = [
         cv2.warpAffine(image, matrix, size, borderMode=cv2.BORDER_REPLICATE).reshape(image.shape)

@@ -1,4 +1,4 @@
-"""Saliency maps as they lie in a file, readable without TensorFlow."""
+"""Saliency maps in a file, readable without TensorFlow."""
 
 import io
 import zipfile
@@ -11,7 +11,7 @@ from emotion.files import write_entry
 
 
 def heatmap_bytes(maps: Mapping[str, np.ndarray]) -> bytes:
-    """Write maps as an .npz whose bytes depend on them alone; those of NumPy's savez differ between releases of Python.
+    """Write maps as an .npz whose bytes depend on them alone; those of NumPy's savez differ between Python releases.
 
     Args:
         maps: path of the face in the archive -> float [rows, columns], 0-1; kept to the nearest 1/255.
@@ -28,6 +28,6 @@ def heatmap_bytes(maps: Mapping[str, np.ndarray]) -> bytes:
 
 
 def read_heatmaps(path: Path) -> dict[str, np.ndarray]:
-    """Read maps: path of the face in the archive -> float32 [rows, columns], 0-1, in their order."""
+    """Read maps: path of the face in the archive -> float32 [rows, columns], 0-1, in the file's order."""
     with np.load(path, allow_pickle=False) as file:
         return dict(zip(file["paths"].tolist(), file["maps"].astype(np.float32) / 255, strict=True))

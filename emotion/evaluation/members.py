@@ -18,7 +18,7 @@ class Member:
     """One member.
 
     Attributes:
-        name: its seed, as the model's file is called.
+        name: its seed, which is also the model file's name.
         about: what travels with the model.
         network: pixels float32 [n, size, size, channels], 0-255 -> logits divided by the temperature [n, label_count].
     """
@@ -44,12 +44,12 @@ class Member:
         return str(self.about.made_with.get("network", {}).get("name", f"of member {self.name}"))
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """Logits before the temperature of uint8 images [n, size, size, channels]: float64 [n, label_count]."""
+        """Logits, before the temperature, of uint8 images [n, size, size, channels]: float64 [n, label_count]."""
         return predict_in_batches(self.network, images).astype(np.float64) * self.temperature
 
 
 def load_member(path: Path) -> Member:
-    """Load a member. Raises UserError when the file is no model of this project."""
+    """Load a member. Raises UserError when the file is not a model of this project."""
     model, about = load_model(path)
     softmax = model.layers[-1]
     if not isinstance(softmax, keras.layers.Softmax):
@@ -58,7 +58,7 @@ def load_member(path: Path) -> Member:
 
 
 def check_agreement(members: list[Member]) -> None:
-    """Raise UserError when members were not trained on the same labels and size, so that they cannot be averaged."""
+    """Raise UserError when members differ in labels, size or channels and so cannot be averaged."""
     first = members[0]
     for other in members[1:]:
         for fact in ("labels", "size_px", "channels", "targets"):

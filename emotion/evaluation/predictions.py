@@ -9,13 +9,13 @@ import numpy as np
 
 from emotion.errors import UserError
 
-COLUMNS = ("path", "label", "subset", "copy")  # before them nothing, after them one column per label
-LEAST = 2e-7  # no label is called less probable: logarithms stay finite, and equal in everybody's hands
+COLUMNS = ("path", "label", "subset", "copy")  # the first columns; one per label follows
+LEAST = 2e-7  # the smallest probability written: logarithms stay finite, and no tool has to clip them
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What was predicted of each face.
+    """What was predicted for each face.
 
     Attributes:
         paths: the face's path in the archive [n].
@@ -45,11 +45,11 @@ class Predictions:
         return self.probabilities.argmax(axis=1)
 
     def with_probabilities(self, probabilities: np.ndarray) -> "Predictions":
-        """The same faces, other probabilities: float [n, label_count], rounded to what the table holds."""
+        """The same faces with other probabilities, float [n, label_count], rounded to the table's precision."""
         return replace(self, probabilities=rounded(probabilities))
 
     def to_csv(self) -> str:
-        """Write the table; the label columns come last, so a label may be called like any other column."""
+        """Write the table; the label columns come last, so a label may have the name of any other column."""
         header = [*COLUMNS, *self.label_names]
         columns = zip(self.paths, self.labels, self.subsets, self.copies, self.probabilities.tolist(), strict=True)
         return csv_text(header, ([*about, *map(short, row)] for *about, row in columns))
@@ -63,12 +63,12 @@ def rounded(probabilities: np.ndarray) -> np.ndarray:
 
 
 def short(probability: float) -> str:
-    """A probability as the table has it: twelve digits, so that a row still sums to one for scikit-learn."""
+    """Format a probability for the table: twelve digits, so that a row still sums to one for scikit-learn."""
     return f"{probability:.12g}"
 
 
 def read_predictions(content: str) -> Predictions:
-    """Read the table that `Predictions.to_csv` writes. Raises UserError when the text is no such table."""
+    """Read the table that `Predictions.to_csv` writes. Raises UserError when the text is not such a table."""
     try:
         header, *rows = [row for row in csv.reader(io.StringIO(content)) if row] or [[]]
     except csv.Error as error:
@@ -76,23 +76,23 @@ def read_predictions(content: str) -> Predictions:
     if tuple(header[: len(COLUMNS)]) != COLUMNS or len(header) < len(COLUMNS) + 1:
         raise UserError(f"not a table of predictions: it begins with {header[:6]}, not with {list(COLUMNS)}")
     if any(len(row) != len(header) for row in rows):
-        raise UserError("a table of predictions is cut off: a row has not as many fields as the first")
+        raise UserError("a table of predictions is cut off: a row has fewer or more fields than the header")
     texts = [[row[column] for row in rows] for column in range(len(COLUMNS))]
     labels = header[len(COLUMNS) :]
     try:
         numbers = np.array([row[len(COLUMNS) :] for row in rows], dtype=np.float64).reshape(len(rows), len(labels))
     except ValueError as error:
-        raise UserError(f"a table of predictions has a probability that is no number ({error})") from None
+        raise UserError(f"a table of predictions has a probability that is not a number ({error})") from None
     paths, true, subsets, copies = texts
     if strangers := sorted(set(true) - set(labels)):
         raise UserError(
-            f"a table of predictions has the true label {strangers[0]!r}, but probabilities of {labels} only"
+            f"a table of predictions has the true label {strangers[0]!r}, but probabilities only for {labels}"
         )
     return Predictions(paths, true, subsets, copies, labels, numbers)
 
 
 def csv_text(header: Sequence[str], rows: object) -> str:
-    """Write a CSV with line feeds alone at the ends of its lines."""
+    """Format a CSV whose lines end in a line feed alone."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)

@@ -1,4 +1,4 @@
-"""Logits of the members -> everything that is said of them: predictions, metrics, tables.
+"""Logits of the members -> predictions, metrics and tables.
 
 Throughout: logits are float [members, views, n, label_count], before any temperature, the unchanged view first.
 """
@@ -23,7 +23,7 @@ class Results:
         final: the average of all members and views, calibrated where there is a validation set.
         uncalibrated: the same with no temperature anywhere.
         single_view: the average of the members over the unchanged faces alone.
-        members: each member as if it stood alone, over all views, by name.
+        members: each member on its own, over all views, by name.
         members_single_view: the same over the unchanged faces alone.
         temperature: of `final`; None where there was nothing to fit it on.
     """
@@ -43,14 +43,14 @@ def average_all(
     temperatures: Mapping[str, float | None],
     faces: Predictions,
 ) -> Results:
-    """Average members and views in every way that is reported.
+    """Average members and views in every reported way.
 
     Args:
         test: logits of the test faces.
         val: logits of the validation faces; may hold no face.
         val_targets: float [validation faces, label_count], what their probabilities should be.
         temperatures: each member's, by its name, in the order of the logits.
-        faces: the test faces; their probabilities are not looked at.
+        faces: the test faces; their probabilities are ignored.
     """
     own = list(temperatures.values())
 
@@ -74,7 +74,7 @@ def average_all(
 
 
 def variants_table(results: Results) -> str:
-    """CSV text of what stands beside the final predictions, so that every figure can be computed again."""
+    """CSV text of all predictions except the final ones, so that every figure can be recomputed."""
     variants = {"uncalibrated": results.uncalibrated, "single_view": results.single_view}
     variants |= {f"member_{name}": each for name, each in results.members.items()}
     variants |= {f"member_{name}_single_view": each for name, each in results.members_single_view.items()}
@@ -87,7 +87,7 @@ def variants_table(results: Results) -> str:
 
 
 def evaluation_report(results: Results, robustness: Robustness, *, seed: int) -> dict[str, Any]:
-    """What is worth a diff, nested, without lists."""
+    """The metrics to compare between runs: nested, without lists."""
     labels, final = results.final.label_indexes, results.final.probabilities
     inside = subsets(results.final)
     return {
@@ -133,7 +133,7 @@ def plot_tables(results: Results, robustness: Robustness, *, seed: int) -> dict[
 
 
 def subsets(predictions: Predictions) -> dict[str, np.ndarray]:
-    """The parts of the test set that hold any face: bool [n] each. `unseen` has no copy in train or validation."""
+    """The parts of the test set that are not empty: bool [n] each. `unseen` has no copy in train or validation."""
     parts = {name: np.array(predictions.subsets) == name for name in sorted(set(predictions.subsets) - {""})}
     parts["unseen"] = np.array(predictions.copies) == ""
     return {name: rows for name, rows in parts.items() if rows.any()}
@@ -155,7 +155,7 @@ def calibration_report(results: Results) -> dict[str, Any]:
 
 
 def member_report(together: Predictions, members: Mapping[str, Predictions]) -> dict[str, dict[str, float]]:
-    """For each figure the members' mean; from two on also their standard deviation and what averaging them gains."""
+    """For each figure the members' mean; with two or more also the standard deviation and the gain from averaging."""
     labels = together.label_indexes
     whole = scores.brief(labels, together.probabilities)
     each = [scores.brief(labels, member.probabilities) for member in members.values()]
@@ -169,7 +169,7 @@ def member_report(together: Predictions, members: Mapping[str, Predictions]) -> 
 
 
 def surest(predictions: Predictions) -> list[int]:
-    """For each true label the face predicted rightly with the most confidence, and wrongly: row numbers, where any."""
+    """For each true label, the rows of the most confident right and wrong predictions, where there are any."""
     confidence = predictions.probabilities.max(axis=1)
     right = predictions.predicted_indexes == predictions.label_indexes
     found = []

@@ -19,7 +19,7 @@ def accuracy_when_corrupted(
         images: uint8 [n, size, size, channels].
         labels: int [n], label indexes.
         predict: images -> probabilities float [n, label_count].
-        seed: of all chance in the corruptions.
+        seed: of everything random in the corruptions.
     """
     return {
         kind: {level: accuracy(labels, predict(corrupt(images, kind, level, seed=seed))) for level in SEVERITIES}

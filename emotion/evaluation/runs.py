@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from emotion.dataset.records import Faces
     from emotion.evaluation.members import Member
 
-_TEMPERATURE_FACES = 2000  # validation faces, at most, for the one number that is an average's temperature
+_TEMPERATURE_FACES = 2000  # validation faces at most: enough to fit the average's temperature, a single number
 
 
 def check_models(models: Path, members: list[int]) -> None:
@@ -28,18 +28,18 @@ def check_models(models: Path, members: list[int]) -> None:
     named = {f"{member}.keras" for member in members}
     if strangers := sorted(file.name for file in models.iterdir() if file.name not in named | {".gitignore"}):
         raise UserError(
-            f"{models / strangers[0]} is not named by model.members: {members}; "
-            "it is left from other parameters: `dvc checkout` clears it"
+            f"{models / strangers[0]} is not listed in model.members: {members}; "
+            "it is left over from other parameters: `dvc checkout` removes it"
         )
 
 
 def unanswered(index: Path, records: Path, faces: "Faces", label_names: list[str]) -> Predictions:
-    """What is known of each face of the records, in their order, with probabilities still to be filled in.
+    """What is known about each face of the records, in their order, with probabilities still to be filled in.
 
     Args:
         index: of the test split.
         records: the folder that the faces are from.
-        faces: of the records.
+        faces: the records' faces.
         label_names: in the order of the models' outputs.
 
     Raises UserError when index and records do not belong together.
@@ -49,7 +49,7 @@ def unanswered(index: Path, records: Path, faces: "Faces", label_names: list[str
     if table["label_index"].tolist() != faces.label_indexes.tolist():
         raise UserError(f"{records} does not hold the faces of {index}; run split and preprocess again")
     if not len(table):
-        raise UserError(f"{index} names no face to test on; add test images, or raise split.test_fraction")
+        raise UserError(f"{index} lists no faces to test on; add test images, or raise split.test_fraction")
     paths, labels, subsets, copies = (table[column].tolist() for column in COLUMNS)
     if strangers := sorted(set(labels) - set(label_names)):
         raise UserError(
@@ -80,7 +80,7 @@ def predict(
 
 
 def evenly(count: int, most: int) -> np.ndarray:
-    """Row numbers of at most so many of `count` rows, evenly spaced: int [min(count, most)]."""
+    """At most `most` row numbers, evenly spaced over `count` rows: int [min(count, most)]."""
     return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
 
 

@@ -13,7 +13,7 @@ _LEAST_SIDE = 5  # positions: a coarser map says little about a face
 
 
 def grad_cam(member: Member, images: np.ndarray, label_indexes: np.ndarray) -> np.ndarray:
-    """Say for each face which places speak for a label.
+    """Show which places of each face are evidence for a label.
 
     Args:
         images: uint8 [n, size, size, channels].
@@ -28,7 +28,7 @@ def grad_cam(member: Member, images: np.ndarray, label_indexes: np.ndarray) -> n
 
 
 def positive_maps(both: keras.Model, pixels: tf.Tensor, label_indexes: tf.Tensor) -> tf.Tensor:
-    """What speaks for a label at each place of the feature map, before it is scaled: float32 [n, rows, columns], >= 0.
+    """Evidence for a label at each place of the feature map, before scaling: float32 [n, rows, columns], >= 0.
 
     Args:
         both: pixels -> the feature map and the logits.
@@ -52,7 +52,7 @@ def feature_layer(network: keras.Model) -> keras.layers.Layer:
 
 
 def _side(layer: keras.layers.Layer) -> int:
-    """Places along the shorter side of a layer's feature map; 0 where its output is none."""
+    """Places along the shorter side of a layer's feature map; 0 where its output is not one."""
     try:
         shape = layer.output.shape
     except (AttributeError, ValueError):  # used more than once: its output is ambiguous

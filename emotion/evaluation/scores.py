@@ -14,7 +14,7 @@ _BINS = 15  # of confidence, equally wide
 
 
 def headline(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """The figures that are worth a diff; `roc_auc` is missing where only one label occurs."""
+    """The main figures; `roc_auc` is missing where only one label occurs."""
     predicted = probabilities.argmax(axis=1)
     scores = {
         "accuracy": accuracy(labels, probabilities),
@@ -28,7 +28,7 @@ def headline(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
 
 
 def brief(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """The three figures that stand beside the headline."""
+    """The three figures given for every subset and member."""
     return {
         "accuracy": accuracy(labels, probabilities),
         "macro_f1": macro_f1(labels, probabilities.argmax(axis=1)),
@@ -45,7 +45,7 @@ def macro_f1(labels: np.ndarray, predicted: np.ndarray) -> float:
 def matthews(labels: np.ndarray, predicted: np.ndarray) -> float:
     """Matthews correlation, -1 to 1; 0 where only one label occurs or is predicted; `predicted` is int [n]."""
     if len(np.union1d(labels, predicted)) < 2:
-        return 0.0  # what scikit-learn says too, with a warning
+        return 0.0  # as in scikit-learn, which also warns
     return float(metrics.matthews_corrcoef(labels, predicted))
 
 
@@ -62,7 +62,7 @@ def top_accuracy(labels: np.ndarray, probabilities: np.ndarray, *, best: int) ->
 
 
 def roc_auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Area under the ROC curve, each label against the rest, mean over the labels that occur (two at least)."""
+    """Area under the ROC curve, each label against the rest, mean over the labels that occur (at least two)."""
     areas = [metrics.roc_auc_score(labels == label, probabilities[:, label]) for label in np.unique(labels)]
     return float(np.mean(areas))
 
@@ -88,7 +88,7 @@ def areas(labels: np.ndarray, probabilities: np.ndarray, names: list[str]) -> di
 
 
 def labels_with_curves(labels: np.ndarray) -> list[int]:
-    """The labels that can be told from others here: those that occur, none where only one does."""
+    """The labels that have curves: those that occur, or none if only one does."""
     occurring = np.unique(labels).tolist()
     return occurring if len(occurring) > 1 else []
 
@@ -101,7 +101,7 @@ def intervals(labels: np.ndarray, probabilities: np.ndarray, *, seed: int) -> di
 
 
 def calibration_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """How far probabilities can be believed: `ece`, `brier` (0 to 2) and `log_loss`.
+    """How well the probabilities are calibrated: `ece`, `brier` (0 to 2) and `log_loss`.
 
     Sources: Brier 1950 (the sum over labels of squared differences, mean over faces); for `ece` see
     `calibration_error`.
@@ -124,7 +124,7 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray) -> list[tuple[int, float, float]]:
-    """For each bin of confidence that is not empty: faces, mean confidence, accuracy."""
+    """For each non-empty bin of confidence: faces, mean confidence, accuracy."""
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
     place = np.clip(np.ceil(confidence * _BINS).astype(int) - 1, 0, _BINS - 1)

@@ -70,7 +70,7 @@ def reliability_table(labels: np.ndarray, series: Mapping[str, np.ndarray]) -> s
 
 
 def confidence_table(labels: np.ndarray, probabilities: np.ndarray) -> str:
-    """How many faces were predicted with which confidence, rightly and wrongly; 20 equally wide bins."""
+    """How many faces were predicted right and wrong in each of 20 equally wide bins of confidence."""
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     edges = np.linspace(0, 1, _CONFIDENCE_BINS + 1)
     counts = [np.histogram(confidence[chosen], edges)[0].tolist() for chosen in (right, ~right)]
@@ -82,7 +82,7 @@ def roc_table(labels: np.ndarray, probabilities: np.ndarray, names: Sequence[str
     rows = []
     for index in scores.labels_with_curves(labels):
         false_rate, true_rate, _ = metrics.roc_curve(labels == index, probabilities[:, index])
-        # Of several points over one false-positive rate the highest counts.
+        # Of several points at one false-positive rate, the highest counts.
         highest = np.append(np.diff(false_rate) > 0, True)
         curve = np.interp(_GRID, false_rate[highest], true_rate[highest])
         rows += [[names[index], x, y] for x, y in zip(_GRID.tolist(), curve.tolist(), strict=True)]

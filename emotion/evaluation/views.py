@@ -17,8 +17,8 @@ def views(*, flip: bool, shift_px: int) -> list[View]:
     """The views to average, the picture itself first.
 
     Args:
-        flip: also each view's mirror image.
-        shift_px: pixels, 0 or more; where not 0, also the four pictures moved along the diagonals. With `flip` these
+        flip: whether to add each view's mirror image.
+        shift_px: pixels, 0 or more; unless 0, the four pictures moved along the diagonals are added. With `flip` these
             are the ten views of Krizhevsky et al. 2012 (https://doi.org/10.1145/3065386).
     """
     moves = [(0, 0)] + [(down, right) for down in (-shift_px, shift_px) for right in (-shift_px, shift_px)]
@@ -27,7 +27,7 @@ def views(*, flip: bool, shift_px: int) -> list[View]:
 
 
 def seen_as(images: np.ndarray, view: View) -> np.ndarray:
-    """Show images the way `view` says: any dtype [n, height, width, channels], same shape; the border is repeated."""
+    """Apply a view to images: any dtype [n, height, width, channels], same shape; the border is repeated."""
     if view.flip:
         images = images[:, :, ::-1]
     height, width = images.shape[1:3]

@@ -19,10 +19,10 @@ def annotate(image: np.ndarray, prediction: Prediction, *, zoom: int | None = No
     Args:
         image: uint8 [height, width] or [height, width, 3] RGB, the picture that was predicted.
         zoom: how many times larger the result is; by default small pictures are enlarged to at least 240 pixels a side,
-            so that the text can be read.
+            so that the text is legible.
 
-    Returns: uint8 [zoom * height, zoom * width, 3] RGB, higher where bars need room below the picture, but not with a
-    given `zoom`; the argument is unchanged.
+    Returns: uint8 [zoom * height, zoom * width, 3] RGB; taller where bars need room below the picture, unless `zoom`
+    is given. `image` is not changed.
     """
     canvas = Image.fromarray(image).convert("RGB")
     fixed_size = zoom is not None
@@ -36,13 +36,13 @@ def annotate(image: np.ndarray, prediction: Prediction, *, zoom: int | None = No
     draw = ImageDraw.Draw(canvas, "RGBA")
     for face, place in places:
         _draw_bars(draw, face, place, canvas.height)
-    for face, place in places:  # no bars over a box or a label
+    for face, place in places:  # last, so that no bars cover a box or a label
         _draw_box(draw, face, place)
     return np.asarray(canvas)
 
 
 class Place(NamedTuple):
-    """Where a face is drawn, and the size of its letters; pixels."""
+    """Where a face is drawn, and the size of its text; in pixels."""
 
     left: int
     top: int

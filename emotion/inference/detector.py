@@ -9,12 +9,12 @@ import numpy as np
 
 from emotion.inference.lite import LiteModel
 
-_SAME_FACE = 0.3  # boxes that share more, intersection over union, are one face
+_SAME_FACE = 0.3  # boxes with a larger intersection over union are one face
 _BLAZEFACE = Path(__file__).parents[1] / "published" / "blazeface_short_range.tflite"
 
 
 class Box(NamedTuple):
-    """A square or oblong part of a picture, in pixels; it may reach beyond the picture's edge."""
+    """A rectangular part of a picture, in pixels; it may reach beyond the picture's edge."""
 
     left: float
     top: float
@@ -34,7 +34,7 @@ class Found(NamedTuple):
 
 
 class Detector(Protocol):
-    """What finds faces; another one needs this method alone."""
+    """Anything that finds faces; this method is all it needs."""
 
     def find(self, image: np.ndarray) -> list[Found]:
         """Faces of a uint8 picture [height, width] or [height, width, 3] RGB, largest first; empty where none is."""
@@ -52,16 +52,16 @@ def crop_face(image: np.ndarray, box: Box) -> np.ndarray:
 class BlazeFace:
     """Google's BlazeFace, short range, run over a pyramid of square tiles, each hit confirmed by a closer look.
 
-    The network sees 128x128 pixels and is sure of faces that fill a quarter to all of them. So the whole picture is
-    looked at with a margin, then halves, quarters and eighths of its longer side, overlapping by half. What a tile
-    proposes is looked at again, centred, at twice its size: that rejects what is no face and makes every box
-    come from the same scale, which `SIDE` and `RAISE` then turn into FER2013's framing.
+    The network sees 128x128 pixels and is sure of faces that fill a quarter to all of them. So it looks at the whole
+    picture with a margin, then at tiles of a half, a quarter and an eighth of its longer side, overlapping by half.
+    Each proposed face is looked at again, centred, in a tile of twice its size: that rejects what is not a face and
+    gives every box the same scale, which `SIDE` and `RAISE` then turn into FER2013's framing.
 
     Source: Bazarevsky et al. 2019 (https://arxiv.org/abs/1907.05047); anchors as in MediaPipe's
     face_detection_short_range.
     """
 
-    # Measured by benchmarks/framing.py: a FER2013 picture's side, and how far above BlazeFace's box its middle is.
+    # Measured by benchmarks/framing.py: a FER2013 picture's side, and how far its middle is above BlazeFace's box's.
     SIDE = 1.18  # of the box's side
     RAISE = 0.10  # of the box's side
 
@@ -73,7 +73,7 @@ class BlazeFace:
     LOOKS = 3  # 1 costs 1.5 points of accuracy (two standard errors), as boxes then depend on the tile
 
     def __init__(self, *, halvings: int = 3) -> None:
-        """Load the network. `halvings` of the tiles' side: 3 finds faces of a 25th of the picture, 1 of a 6th."""
+        """Load the network. `halvings` of the tiles' side: 3 finds faces down to a 25th of the picture, 1 to a 6th."""
         self._network = LiteModel(_BLAZEFACE, threads=1)
         self._anchors = np.concatenate([_grid(16, repeat=2), _grid(8, repeat=6)])
         self._halvings = halvings
@@ -86,12 +86,12 @@ class BlazeFace:
         return self._confirm(picture, [found.box for found in _distinct(proposals)], shrink, looks=self.LOOKS)
 
     def follow(self, image: np.ndarray, boxes: list[Box]) -> list[Found]:
-        """Look only where faces were: `boxes` as `find` framed them, in the frame before. One network call a box."""
+        """Look only where faces were: `boxes` as `find` framed them in the previous frame. One network call per box."""
         picture, shrink = _prepared(image, self.MAX_SIDE_PX)
         return self._confirm(picture, [self._unframed(box, shrink) for box in boxes], shrink, looks=1)
 
     def _confirm(self, picture: np.ndarray, boxes: list[Box], shrink: float, *, looks: int) -> list[Found]:
-        """Look at each box again, centred in a tile of twice its side; each look starts from the box of the last."""
+        """Look at each box again, centred in a tile of twice its side; each look starts from the last one's box."""
         confirmed = []
         for box in boxes:
             seen: list[Found] = []
@@ -100,7 +100,7 @@ class BlazeFace:
                 tile = Box(left - width / 2, top - height / 2, 2 * width, 2 * width)
                 again = self._look(picture, tile, self.MIN_SCORE)[:1]
                 if not again:
-                    break  # the first look decides whether it is a face; the others where
+                    break  # the first look decides whether it is a face; the others refine where
                 seen += again
             confirmed += seen[-1:]
         found = [Found(self._framed(face.box, shrink), face.score) for face in _distinct(confirmed)]
@@ -156,7 +156,7 @@ def _tiles(height: int, width: int, *, halvings: int, min_side: int) -> Iterator
 
 
 def _starts(length: int, side: float) -> list[float]:
-    """Where squares start that cover `length` and overlap by half."""
+    """Where squares of `side` start that cover `length` and overlap by half."""
     if length <= side:
         return [(length - side) / 2]
     count = int(np.ceil((length - side) / (side / 2))) + 1

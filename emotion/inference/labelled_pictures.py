@@ -15,7 +15,7 @@ from emotion.inference.predictor import Predictor
 
 @dataclass(frozen=True)
 class Scored:
-    """What came out.
+    """The result of scoring.
 
     Attributes:
         labels: the model's, in its order.
@@ -101,9 +101,9 @@ def labelled_pictures(folder: Path, labels: Sequence[str]) -> list[tuple[Path, s
             strange.append(subfolder.name)
     expected = f"the model's labels are {', '.join(labels)}"
     if strange:
-        raise UserError(f"{folder}: {', '.join(strange)} is no label; {expected}. Rename or move such subfolders")
+        raise UserError(f"{folder}: {', '.join(strange)} is not a label; {expected}. Rename or move such subfolders")
     if not found:
-        raise UserError(f"{folder} has no picture in a subfolder named like a label; {expected}")
+        raise UserError(f"{folder} has no pictures in a subfolder named after a label; {expected}")
     return found
 
 
@@ -128,7 +128,7 @@ def score(predictor: Predictor, pictures: Sequence[tuple[Path, str]]) -> Scored:
     if not losses:
         raise UserError(
             f"no picture could be scored: {len(errors)} unusable, {without_face} without a face; "
-            "pictures that are face crops already need --no-detect"
+            "pictures that already are face crops need --no-detect"
         )
     return Scored(labels, confusion, float(np.mean(losses)), without_face, errors)
 

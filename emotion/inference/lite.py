@@ -17,7 +17,7 @@ class LiteModel:
     """One LiteRT model with one input; safe to call from several threads, one at a time."""
 
     def __init__(self, path: Path, *, threads: int = THREADS) -> None:
-        """Load the file. Raises UserError when it is missing or no LiteRT model."""
+        """Load the file. Raises UserError when it is missing or not a LiteRT model."""
         try:
             content = path.read_bytes()
         except OSError as error:

@@ -1,4 +1,4 @@
-"""Open any model file, LiteRT, ONNX or Keras, as one thing: faces in, calibrated probabilities out."""
+"""Open any model file, LiteRT, ONNX or Keras, the same way: faces in, calibrated probabilities out."""
 
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +13,7 @@ _ABOUT_KEY = "emotion.json"  # of an ONNX file's metadata_props
 
 
 class FaceModel(Protocol):
-    """A model whatever it runs on."""
+    """A model, whatever it runs on."""
 
     about: ModelAbout
 
@@ -22,7 +22,7 @@ class FaceModel(Protocol):
 
 
 def open_model(path: Path) -> FaceModel:
-    """Open a model by the ending of its name: .tflite, .onnx or .keras.
+    """Open a model by its suffix: .tflite, .onnx or .keras.
 
     Raises UserError: missing, not made by this project, or its runtime is not installed.
     """

@@ -15,7 +15,7 @@ from emotion.inference.detector import BlazeFace, Box, Detector, crop_face
 from emotion.inference.models import PUBLISHED, FaceModel, open_model
 
 UNCERTAIN = "uncertain"
-_GROUP_PIXELS = 40_000_000  # pictures held in memory at once
+_GROUP_PIXELS = 40_000_000  # of the pictures held in memory at once
 ChannelOrder = Literal["rgb", "bgr"]
 Picture = str | Path | bytes | np.ndarray
 
@@ -27,7 +27,7 @@ class FacePrediction:
     Attributes:
         box: where it is, in the picture's pixels (turned upright); None where the whole picture was taken as the face.
         score: how sure the detector is that this is a face, 0 to 1; None without detection.
-        label: the most probable label, or "uncertain" where its probability is below the asked-for minimum.
+        label: the most probable label, or "uncertain" where its probability is below the requested minimum.
         confidence: the probability of the most probable label, 0 to 1.
         probabilities: label -> calibrated probability, in the model's order; they sum to one.
     """
@@ -69,7 +69,7 @@ class Prediction:
 
 
 class Predictor:
-    """Finds the faces of pictures and tells their emotion; load it once, use it for many.
+    """Finds the faces in pictures and recognises their emotion; load it once, use it for many.
 
     Args:
         models: model files (.tflite, .onnx, .keras), whose probabilities are averaged; by default the published one.
@@ -77,7 +77,7 @@ class Predictor:
         min_confidence: 0 to 1; a face whose best probability is lower is labelled "uncertain".
         batch_size: faces that go through the network at once.
 
-    Raises UserError: a model that cannot be opened, models with other labels, a number out of range.
+    Raises UserError: a model that cannot be opened, models with different labels, a number out of range.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Predictor:
         batch_size: int = 32,
     ) -> None:
         if not 0.0 <= min_confidence <= 1.0:
-            raise UserError(f"min_confidence is {min_confidence}; it is a probability, 0 to 1")
+            raise UserError(f"min_confidence is {min_confidence}; it must be a probability, 0 to 1")
         self.models = [open_model(Path(model)) for model in models]
         self.labels = _common_labels(self.models, models)
         self.detector = BlazeFace() if detector == "default" else detector
@@ -115,7 +115,7 @@ class Predictor:
         return self._predict_images([(source_name(picture), image)])[0]
 
     def predict_many(self, pictures: Iterable[Picture], *, channel_order: ChannelOrder = "rgb") -> Iterator[Prediction]:
-        """Predict pictures in their order, batch by batch; one that cannot be used gives a Prediction with `error`."""
+        """Predict pictures in order, batch by batch; one that cannot be used gives a Prediction with `error`."""
         group: list[tuple[str, np.ndarray | str]] = []
         for picture in pictures:
             group.append(_read_or_reason(picture, channel_order))
@@ -131,7 +131,7 @@ class Predictor:
         return np.concatenate([np.empty((0, len(self.labels))), *chunks])
 
     def _predict_images(self, pictures: Sequence[tuple[str, np.ndarray | str]]) -> list[Prediction]:
-        """Predict pictures that are read already; a text in place of one is the reason why it could not be."""
+        """Predict pictures that have been read; a string in place of one says why it could not be."""
         found = [self._find(image) for _, image in pictures]
         crops = [crop for faces in found for crop, _, _ in faces]
         rows = iter(self.probabilities(crops))
@@ -157,7 +157,7 @@ class Predictor:
         )
 
     def face(self, box: Box | None, score: float | None, row: np.ndarray) -> FacePrediction:
-        """Put names to the probabilities [labels] of one face."""
+        """Name the probabilities [labels] of one face."""
         best = int(row.argmax())
         label = self.labels[best] if row[best] >= self.min_confidence else UNCERTAIN
         probabilities = {name: float(value) for name, value in zip(self.labels, row, strict=True)}
@@ -165,7 +165,7 @@ class Predictor:
 
 
 def predict_emotion(picture: Picture, *, channel_order: ChannelOrder = "rgb") -> Prediction:
-    """Find the faces of one picture and tell their emotion with the published model.
+    """Find the faces in one picture and recognise their emotion with the published model.
 
     Args:
         picture: a path, an image file's bytes, or uint8 [height, width] or [height, width, 3], 0-255.
@@ -182,7 +182,7 @@ def read_picture(picture: Picture, *, channel_order: ChannelOrder = "rgb") -> np
     Raises ImageError: missing, a folder, not a picture; or an array of another type or shape.
     """
     if channel_order not in ("rgb", "bgr"):
-        raise UserError(f"channel_order is {channel_order!r}; it is 'rgb' or 'bgr'")
+        raise UserError(f"channel_order is {channel_order!r}; it must be 'rgb' or 'bgr'")
     if isinstance(picture, np.ndarray):
         return _checked_array(picture, channel_order)
     if isinstance(picture, bytes | bytearray | memoryview):

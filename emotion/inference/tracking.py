@@ -1,4 +1,4 @@
-"""Follow faces from frame to frame, and smooth what is said of each, so that labels do not flicker."""
+"""Follow faces from frame to frame, and smooth each one's probabilities, so that labels do not flicker."""
 
 import math
 from dataclasses import dataclass, field
@@ -8,10 +8,10 @@ import numpy as np
 from emotion.inference.detector import BlazeFace, Box, Detector, Found, crop_face, overlap
 from emotion.inference.predictor import FacePrediction, Predictor
 
-_SAME_FACE = 0.25  # least overlap, intersection over union, of one face in two frames that follow each other
-_KEEP_FOR_S = 0.5  # seconds that a face is remembered, unseen
+_SAME_FACE = 0.25  # least intersection over union of one face in two consecutive frames
+_KEEP_FOR_S = 0.5  # seconds that a face is remembered while unseen
 _SEARCH_EVERY_S = 0.2  # seconds between two searches of the whole frame; in between, faces are followed
-_SWITCH_MARGIN = 0.05  # a label is replaced only by one that is more probable by this
+_SWITCH_MARGIN = 0.05  # a label is replaced only by one that is this much more probable
 
 
 @dataclass
@@ -36,11 +36,11 @@ class Track:
 
 @dataclass
 class FaceTracker:
-    """Labels the faces of frames that follow each other.
+    """Labels the faces in consecutive frames.
 
     Attributes:
         predictor: with a detector.
-        smoothing_s: seconds after which a change of expression is shown to 63 %; 0 shows every frame as it is.
+        smoothing_s: seconds until a change of expression shows to 63 %; 0 turns smoothing off.
     """
 
     predictor: Predictor
@@ -55,7 +55,7 @@ class FaceTracker:
         found = self._find(frame, time_s)
         rows = self.predictor.probabilities([crop_face(frame, face.box) for face in found])
         keep = math.exp(-(time_s - self._last_s) / self.smoothing_s) if self.smoothing_s > 0 else 0.0
-        oldest = min(time_s - _KEEP_FOR_S, self._last_s)  # the last look counts, however long ago it was
+        oldest = min(time_s - _KEEP_FOR_S, self._last_s)  # faces seen in the last update stay, however long ago it was
         self.tracks = [track for track in self.tracks if track.seen_s >= oldest]
         free = list(self.tracks)
         seen = []
@@ -71,7 +71,7 @@ class FaceTracker:
         return seen
 
     def describe(self, track: Track) -> FacePrediction:
-        """What to show of a face: its smoothed probabilities, and the label that is held on to."""
+        """What to show for a face: its smoothed probabilities and its steady label."""
         face = self.predictor.face(track.box, track.score, track.probabilities)
         confidence = float(track.probabilities[track.label_index])
         if confidence < self.predictor.min_confidence:
@@ -100,9 +100,9 @@ class FaceTracker:
 
 
 def _continue(track: Track, face: Found, row: np.ndarray, keep: float, time_s: float) -> None:
-    """Move a track on: `keep` is the weight of what it said before, 0 to 1."""
+    """Update a track; `keep` is the weight of its previous values, 0 to 1."""
     track.probabilities = keep * track.probabilities + (1 - keep) * row
-    steady = min(keep, 0.3)  # a box that lags behind is worse than one that trembles
+    steady = min(keep, 0.3)  # a box that lags behind is worse than one that jitters
     track.box = Box(*(steady * old + (1 - steady) * new for old, new in zip(track.box, face.box, strict=True)))
     track.score, track.seen_s = face.score, time_s
     best = int(track.probabilities.argmax())

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self, TextIO
 from urllib.parse import urlsplit
 
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # FFmpeg's complaints; ours say it in one line
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # silences FFmpeg; our errors say it in one line
 
 import cv2
 import numpy as np
@@ -27,7 +27,7 @@ _USUAL_RATE = 30.0  # frames per second, where the source does not say
 
 @dataclass(frozen=True)
 class Summary:
-    """What came of a video: frames read, frames that were looked at, faces followed, and whether it was stopped."""
+    """What was done with a video: frames read, frames looked at, faces followed, and whether it was stopped."""
 
     frames: int
     looked_at: int
@@ -52,7 +52,7 @@ class FrameSource:
             raise UserError(f"{kind} {source} cannot be opened; is it there, and in a format that OpenCV reads?")
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.rate = rate if 0.1 < rate <= 1000 else _USUAL_RATE
-        self._first_s: float | None = None  # on the clock, when a live source's first frame was read
+        self._first_s: float | None = None  # clock time at which a live source's first frame was read
         self.expected = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))  # 0: unknown
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -63,7 +63,7 @@ class FrameSource:
             yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
 
     def seconds(self, frame_number: int) -> float:
-        """Seconds since the first frame of the one just read: in a file by its number, else by the clock."""
+        """Time of the frame just read, in seconds since the first: by its number in a file, else by the clock."""
         if not self.is_live:
             return frame_number / self.rate
         now = time.monotonic()
@@ -71,7 +71,7 @@ class FrameSource:
         return now - self._first_s
 
     def close(self) -> None:
-        """Let go of the file or camera."""
+        """Release the file or camera."""
         self._capture.release()
 
 
@@ -87,7 +87,7 @@ class VideoFile:
         self._writer: cv2.VideoWriter | None = None
 
     def write(self, frame: np.ndarray, seconds: float) -> None:
-        """Append a frame, uint8 [height, width, 3] RGB, as often as the rate asks for since the last one.
+        """Append a frame, uint8 [height, width, 3] RGB, as often as the rate requires since the last one.
 
         Raises UserError when the file cannot be written.
         """
@@ -114,7 +114,7 @@ class VideoFile:
 
 
 class FrameTable:
-    """The CSV: one row for each face of each frame that was looked at; every row is on disk once it is written."""
+    """The CSV: one row for each face of each frame that was looked at; every row is flushed once written."""
 
     def __init__(self, file: TextIO, labels: list[str]) -> None:
         self._file, self._labels = file, labels
@@ -140,7 +140,7 @@ def label_video(
     every: int,
     progress: Callable[[int], None] = lambda frame: None,
 ) -> Summary:
-    """Label a video until it ends or Ctrl-C is pressed; what was written until then is whole.
+    """Label a video until it ends or Ctrl-C is pressed; what was written by then is complete.
 
     Args:
         output: annotated video to write; with every > 1 it still has all frames.
@@ -174,7 +174,7 @@ def label_video(
         except KeyboardInterrupt:
             stopped = True
     if frame_number < 0 and not stopped:
-        raise UserError("the video has no frame that can be read")
+        raise UserError("the video has no readable frame")
     return Summary(frame_number + 1, looked_at, len(numbers), stopped)
 
 

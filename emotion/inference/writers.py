@@ -9,7 +9,7 @@ from emotion.inference.predictor import FacePrediction, Prediction
 
 
 class TableWriter:
-    """Aligned columns; what is found out about a picture's name comes last, so that it may have any length."""
+    """Aligned columns; the picture's name comes last, as it may have any length."""
 
     def __init__(self, out: TextIO, labels: Sequence[str]) -> None:
         self._out, self._labels = out, labels
@@ -24,7 +24,7 @@ class TableWriter:
         """Nothing to close."""
 
     def write(self, prediction: Prediction) -> None:
-        """One row a face; one that says so where there is none."""
+        """One row per face; a single row that says so where there is none."""
         if prediction.error is not None:
             return
         if not prediction.faces:
@@ -45,7 +45,7 @@ class TableWriter:
 
 
 class JsonWriter:
-    """A JSON list: one object a picture."""
+    """A JSON list: one object per picture."""
 
     def __init__(self, out: TextIO, labels: Sequence[str]) -> None:
         self._out, self._first = out, True
@@ -65,7 +65,7 @@ class JsonWriter:
 
 
 class CsvWriter:
-    """One row a face: path, face (1 is the largest), box, label, confidence, a column per label, error."""
+    """One row per face: path, face (1 is the largest), box, label, confidence, a column per label, error."""
 
     def __init__(self, out: TextIO, labels: Sequence[str]) -> None:
         self._writer, self._labels = csv.writer(out, lineterminator="\n"), list(labels)
@@ -79,7 +79,7 @@ class CsvWriter:
         """Nothing to close."""
 
     def write(self, prediction: Prediction) -> None:
-        """One row a face; a row without a face where there is none, or an error."""
+        """One row per face; a single row without one where there is none, or an error."""
         empty = [""] * (8 + len(self._labels))
         if not prediction.faces:
             self._writer.writerow([prediction.source, *empty, prediction.error or ""])
@@ -93,7 +93,7 @@ class CsvWriter:
 
 
 def as_dict(prediction: Prediction) -> dict[str, Any]:
-    """What JSON says of one picture: `path`, and `error` or `width`, `height` and `faces`."""
+    """One picture as JSON: `path`, and `error` or `width`, `height` and `faces`."""
     if prediction.error is not None:
         return {"path": prediction.source, "error": prediction.error}
     size = {"width": prediction.width, "height": prediction.height}

@@ -34,9 +34,9 @@ class ModelAbout:
 
 
 def read_about(path: Path) -> ModelAbout:
-    """Read what travels with a .keras, or with a file that a zip was appended to, as in an exported .tflite.
+    """Read what travels with a .keras, or with a file that has a zip appended, such as an exported .tflite.
 
-    Raises UserError when the file is no model of this project.
+    Raises UserError when the file is not a model of this project.
     """
     try:
         with zipfile.ZipFile(path) as archive:

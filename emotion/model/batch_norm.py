@@ -20,7 +20,7 @@ class SynchronizedBatchNormalization(keras.layers.BatchNormalization):
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """The stock layer, trained by TensorFlow's fused kernel; at inference one multiplication and one addition.
 
-    Over the last axis only; over another one, and while training on another backend, this is the stock layer.
+    For the last axis only; on another axis, or when training on another backend, it is the stock layer.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
@@ -35,7 +35,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
     def _infer(self, inputs: Any) -> Any:
         # Not 1 / sqrt(...), which TensorFlow's optimiser turns into Rsqrt, nor the fused kernel, which it merges with
-        # a convolution before it, and that takes Rsqrt too.
+        # a preceding convolution into one that uses Rsqrt too.
         scale = ops.divide_no_nan(1.0, ops.sqrt(ops.cast(self.moving_variance, "float32") + self.epsilon))
         scale = scale * self.gamma if self.scale else scale
         offset = self.beta - self.moving_mean * scale if self.center else -self.moving_mean * scale

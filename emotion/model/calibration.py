@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-_TINY = 1e-7  # the smallest probability that a logarithm is taken of
+_TINY = 1e-7  # the smallest probability whose logarithm is taken
 
 
 def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
@@ -33,7 +33,7 @@ def fit_temperature(targets: np.ndarray, logits: np.ndarray) -> float:
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks" (https://arxiv.org/abs/1706.04599).
 
     Args:
-        logits: float [n, label_count]; logarithms of probabilities serve as well.
+        logits: float [n, label_count]; logarithms of probabilities work too.
     """
     logits = logits.astype(np.float64)
 

@@ -18,7 +18,7 @@ __all__ = ["ModelAbout", "load_model", "read_about", "save_model"]
 def save_model(model: keras.Model, path: Path, about: ModelAbout) -> None:
     """Write the model so that its bytes depend on its weights, its structure and `about` alone.
 
-    A stock .keras carries the date, zip times, and memory addresses (`shared_object_id`). The file appears complete.
+    A stock .keras carries the date, zip times, and memory addresses (`shared_object_id`). It appears when complete.
     """
     with tempfile.TemporaryDirectory() as folder, written_whole(path) as part:
         stock = Path(folder) / "stock.keras"
@@ -30,7 +30,7 @@ def save_model(model: keras.Model, path: Path, about: ModelAbout) -> None:
 
 
 def load_model(path: Path) -> tuple[keras.Model, ModelAbout]:
-    """Load a model and what travels with it. Raises UserError when the file is no model of this project."""
+    """Load a model and what travels with it. Raises UserError when the file is not a model of this project."""
     about = read_about(path)
     try:
         return keras.models.load_model(path, compile=False), about

@@ -1,8 +1,8 @@
 """mini-Xception: depthwise-separable convolutions, residual modules, no dense layer.
 
 Source: Arriaga, Ploeger & Valdenegro 2017 (https://arxiv.org/abs/1710.07557), which reports 66 % on FER2013 with
-about 60,000 parameters. Here the convolutions keep the picture's side, so that small pictures do, and decay is the
-recipe's.
+about 60,000 parameters. Here the convolutions keep the picture's side, so that small pictures work, and weight decay is
+the recipe's.
 """
 
 import keras
@@ -38,8 +38,8 @@ class Network(Params):
 
 
 def _module(x: keras.KerasTensor, filters: int, batch_norm: type[layers.Layer], name: str) -> keras.KerasTensor:
-    # Every other pixel, then 1x1: a 1x1 convolution with stride 2, which with 8 channels makes oneDNN in TensorFlow
-    # 2.21 write outside its memory ("free(): invalid size").
+    # Every other pixel, then 1x1: equal to a 1x1 convolution with stride 2, which with 8 channels makes oneDNN in
+    # TensorFlow 2.21 write out of bounds ("free(): invalid size").
     shortcut = layers.MaxPooling2D(1, strides=2, padding="same", name=f"{name}_shortcut_pixels")(x)
     shortcut = layers.Conv2D(filters, 1, use_bias=False, name=f"{name}_shortcut")(shortcut)
     shortcut = batch_norm(name=f"{name}_shortcut_norm", momentum=0.9)(shortcut)

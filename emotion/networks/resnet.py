@@ -1,9 +1,9 @@
 """A residual network for small pictures, with attention as an option.
 
 Sources: He et al. 2015 (https://arxiv.org/abs/1512.03385), in the form for 32x32 pictures: a 3x3 stem, no pooling
-behind it, two 3x3 convolutions a block. A shortcut that halves the side averages 2x2 pixels before its 1x1 convolution
+after it, two 3x3 convolutions per block. A shortcut that halves the side averages 2x2 pixels before its 1x1 convolution
 (ResNet-D, He et al. 2018, https://arxiv.org/abs/1812.01187); its plain form, a 1x1 convolution with stride 2 and few
-channels, also makes oneDNN in TensorFlow 2.21 write outside its memory. Attention at the end of each block:
+channels, also makes oneDNN in TensorFlow 2.21 write out of bounds. Attention at the end of each block:
 squeeze-and-excitation (Hu et al. 2017, https://arxiv.org/abs/1709.01507) or CBAM (Woo et al. 2018,
 https://arxiv.org/abs/1807.06521).
 """
@@ -16,7 +16,7 @@ from pydantic import Field
 
 from emotion.params import Params
 
-_REDUCTION = 16  # channels : units of the attention's hidden layer, in both papers
+_REDUCTION = 16  # ratio of channels to units of the attention's hidden layer, in both papers
 _SPATIAL_KERNEL_PX = 7  # of CBAM's spatial attention
 
 
@@ -89,7 +89,7 @@ def _squeeze_excitation(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
 
 
 def _channel_attention(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
-    """CBAM's first half: as squeeze-and-excitation, from the mean and the maximum by one shared pair of layers."""
+    """CBAM's first half: like squeeze-and-excitation, on the mean and the maximum with one shared pair of layers."""
     channels = x.shape[-1]
     reduce = layers.Dense(max(1, channels // _REDUCTION), activation="relu", name=f"{name}_reduce")
     expand = layers.Dense(channels, name=f"{name}_expand")
@@ -103,7 +103,7 @@ def _channel_attention(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
 def _spatial_attention(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
     """CBAM's second half: weigh the places by the mean and the maximum over the channels at each.
 
-    Keras has no layer that pools over channels. One that pools over steps does, once places are seen as features.
+    Keras has no layer that pools over channels. One that pools over steps does it, once places are treated as features.
     """
     height, width, channels = x.shape[1:]
     places = layers.Reshape((height * width, channels), name=f"{name}_places")(x)

@@ -19,7 +19,7 @@ from emotion.training.network import Phase
 from emotion.training.pretrained import checked_file
 from emotion.training.recipe import Recipe
 
-_OURS = "transfer_"  # begins the name of every layer that is not the backbone's
+_OURS = "transfer_"  # prefix of the name of every layer that is not the backbone's
 # EfficientNet (not V2) normalises inside, with statistics that only its ImageNet file brings, in a way that depends on
 # the `weights` argument. Here its own layer stays idle and these stand in.
 # Source: keras/src/applications/efficientnet.py.
@@ -27,7 +27,7 @@ _IMAGENET_MEAN, _IMAGENET_DEVIATION = np.array([0.485, 0.456, 0.406]), np.array(
 
 
 class Preprocessing(NamedTuple):
-    """What turns RGB 0-255 into what a backbone was trained on: channels reversed or not, then x * scale + offset.
+    """How RGB 0-255 becomes what a backbone was trained on: channels reversed or not, then x * scale + offset.
 
     Attributes:
         reverse: whether the channels become BGR.
@@ -60,7 +60,7 @@ class Network(Params):
     def _known(cls, name: str) -> str:
         if name not in backbones():
             meant = did_you_mean(name, backbones())
-            raise ValueError(f"is not in keras.applications{meant} Known: {', '.join(backbones())}")
+            raise ValueError(f"is not in keras.applications{meant} (known: {', '.join(backbones())})")
         return name
 
     @model_validator(mode="after")
@@ -70,7 +70,7 @@ class Network(Params):
             raise ValueError(
                 f"weights: {self.weights} needs weights_sha256, the file's digest as `sha256sum` prints it"
                 if is_file
-                else f"weights_sha256 goes with a file; weights is {self.weights}: set it to ''"
+                else f"weights_sha256 is for a file, but weights is {self.weights}: set it to ''"
             )
         if isinstance(self.unfreeze, int) and self.unfreeze < 0:
             raise ValueError(f"unfreeze: {self.unfreeze} is not a number of layers; 0 keeps the backbone frozen")
@@ -84,8 +84,8 @@ class Network(Params):
         The backbone brings its own batch normalisation; `batch_norm` is not used. Its weights are random until
         `load_pretrained`. Raises UserError when the backbone refuses the size.
         """
-        # Resizing takes itself to be training unless told otherwise, and every layer behind it believes it: batch
-        # normalisation and dropout would be in training mode whenever a model is just called.
+        # Unless told otherwise, Resizing assumes training, and every layer after it follows: batch normalisation and
+        # dropout would be in training mode whenever a model is just called.
         resize = layers.Resizing(self.resize_px, self.resize_px, dtype="float32", name=f"{_OURS}resize")
         x = resize(pixels, training=False)
         x = _as_backbone_expects(x, preprocessing(self.backbone))
@@ -96,7 +96,7 @@ class Network(Params):
         return layers.Dense(label_count, dtype="float32", name="logits")(x)
 
     def load_pretrained(self, model: keras.Model) -> None:
-        """Put the pretrained weights into the backbone. Raises UserError when they cannot be had."""
+        """Put the pretrained weights into the backbone. Raises UserError when they cannot be loaded."""
         if self.weights == "none":
             return
         weights = self.weights
@@ -110,7 +110,7 @@ class Network(Params):
             reason = str(error).strip().split("\n")[0]
             raise UserError(
                 f"model.transfer.weights: {self.weights}: cannot be loaded into {self.backbone} ({reason}); imagenet "
-                "needs a network once (or its file in ~/.keras/models), a file must hold this backbone's weights "
+                "needs the internet once (or its file in ~/.keras/models); a file must hold this backbone's weights "
                 "without its top"
             ) from None
         for layer, there in zip(_weighted(model), _weighted(source), strict=True):
@@ -136,7 +136,7 @@ class Network(Params):
         if shortest := [phase.epochs for phase in phases if phase.epochs <= recipe.warmup_epochs]:
             raise UserError(
                 f"train.warmup_epochs ({recipe.warmup_epochs}) must be less than the epochs of each phase; "
-                f"model.transfer.frozen_epochs and train.epochs make one of {shortest[0]}"
+                f"model.transfer.frozen_epochs and train.epochs leave one with {shortest[0]}"
             )
         return phases
 
@@ -149,8 +149,8 @@ class Network(Params):
         if self.unfreeze not in names:
             meant = did_you_mean(self.unfreeze, names)
             raise UserError(
-                f"model.transfer.unfreeze: {self.backbone} has no layer {self.unfreeze!r}{meant} It takes all, a "
-                f"number of layers, or one of its {len(names)} layers, the last of which is {names[-1]!r}"
+                f"model.transfer.unfreeze: {self.backbone} has no layer {self.unfreeze!r}{meant} (expected: all, a "
+                f"number of layers, or one of its {len(names)} layers, the last of which is {names[-1]!r})"
             )
         return backbone[names.index(self.unfreeze) :]
 
@@ -173,7 +173,7 @@ def backbones() -> list[str]:
 
 
 def preprocessing(backbone: str) -> Preprocessing:
-    """Find out what a backbone's `preprocess_input` does: it is the same line for each channel, so two colours tell."""
+    """Find out what a backbone's `preprocess_input` does: it is linear in each channel, so three colours tell."""
     if backbone.startswith("EfficientNetB"):
         return Preprocessing(False, 1 / _IMAGENET_DEVIATION, -255 * _IMAGENET_MEAN / _IMAGENET_DEVIATION)
     preprocess_input = sys.modules[getattr(keras.applications, backbone).__module__].preprocess_input
@@ -198,7 +198,7 @@ def _as_backbone_expects(pixels: keras.KerasTensor, wanted: Preprocessing) -> ke
 
 
 def _reversed(x: keras.KerasTensor) -> keras.KerasTensor:
-    """RGB -> BGR, of stock layers: cut the channels apart and put them together the other way round."""
+    """RGB -> BGR with stock layers: cut the channels apart and join them in reverse order."""
     height, width, channels = x.shape[1:]
 
     def name(step: str) -> dict[str, str]:
@@ -217,5 +217,5 @@ def _backbone_layers(model: keras.Model) -> list[keras.Layer]:
 
 
 def _weighted(model: keras.Model) -> list[keras.Layer]:
-    """Those of them that have weights, but for normalisation, which keeps statistics and is ours to do."""
+    """The backbone's layers with weights, except normalisation, whose statistics this module supplies itself."""
     return [layer for layer in _backbone_layers(model) if layer.weights and not isinstance(layer, layers.Normalization)]

@@ -34,8 +34,8 @@ class Network(Params):
         x = layers.Rescaling(1 / 64, offset=-2.0, name="scale")(pixels)
         if (side := min(pixels.shape[1:3])) < 2**self.blocks:
             raise UserError(
-                f"model.vgg.blocks: {self.blocks} blocks halve the side {self.blocks} times, which {side} px are too "
-                f"few for; take fewer, or preprocess.size_px of at least {2**self.blocks}"
+                f"model.vgg.blocks: {self.blocks} blocks halve the side {self.blocks} times, and {side} px are too "
+                f"few for that; use fewer, or preprocess.size_px of at least {2**self.blocks}"
             )
         for block in range(1, self.blocks + 1):
             for number in range(1, self.convolutions + 1):

@@ -1,4 +1,4 @@
-"""The report's pictures: each figure with its title, caption and what is read out in its stead."""
+"""The report's pictures: each figure with its title, caption and alternative text."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -149,7 +149,7 @@ def _listed(names: Iterable[object], values: Iterable[float], write: Any = "{:.3
 def draw_figures(
     answers: Predictions, tables: Tables, history: Tables, metrics: Mapping[str, Any]
 ) -> dict[str, Picture]:
-    """The figures that hold no face, by file name, in the page's order."""
+    """The figures that show no faces, by file name, in the page's order."""
     return {
         **learning_curves(history),
         **by_label(answers, tables),

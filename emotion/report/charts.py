@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from emotion.palette import BLACK, BLUE, LINES, ORANGE, SKY, VERMILLION
 
 matplotlib.use("Agg")
-_LINES = ("-", "--", ":", "-.")  # the colours again with the next kind of line, once they are used up
+_LINES = ("-", "--", ":", "-.")  # once the colours are used up, they repeat with the next line style
 _STYLE: Any = {
     "axes.axisbelow": True,
     "axes.grid": True,
@@ -36,7 +36,7 @@ _STYLE: Any = {
 
 @contextmanager
 def drawn(width: float = 6.4, height: float = 4.4, **layout: Any) -> Iterator[tuple[Figure, Any]]:
-    """A figure of so many inches and its axes, in the project's style; closed afterwards."""
+    """A figure, its size in inches, and its axes, in the project's style; closed afterwards."""
     with matplotlib.rc_context(_STYLE):
         figure, axes = plt.subplots(figsize=(width, height), **layout)
         try:
@@ -162,7 +162,7 @@ def _series(axes: Axes, table: pd.DataFrame, x: str, y: str, areas: Mapping[str,
 
 
 def confidence(table: pd.DataFrame) -> bytes:
-    """Draw how many faces were predicted with which confidence. Columns: confidence_from, right, wrong."""
+    """Draw how many faces were predicted at each confidence. Columns: confidence_from, right, wrong."""
     width = 1 / len(table)
     with drawn(5.8, 5.0) as (figure, axes):
         middles = table["confidence_from"] + width / 2

@@ -1,4 +1,4 @@
-"""The report's pictures that show faces: mistakes, saliency, near copies. They hold the data set's images."""
+"""The report's pictures that show faces: mistakes, saliency, near copies. They contain the data set's images."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -31,7 +31,7 @@ def _wrong(answers: Predictions) -> list[int]:
 
 
 def near_pairs(copies: pd.DataFrame) -> pd.DataFrame:
-    """Choose near copies, evenly from the least to the most alike; pairs across splits, where there are any."""
+    """Choose near copies, evenly from the least to the most alike; only pairs across splits, if there are any."""
     near = copies[copies["kind"] == "near"]
     across = near[near["first_split"] != near["second_split"]]
     chosen = (across if len(across) else near).sort_values(["correlation", "first", "second"])

@@ -9,7 +9,7 @@ import jinja2
 
 
 class Picture(NamedTuple):
-    """A picture of the page: what is above it, below it, and read out in its stead."""
+    """A picture on the page: the title above it, the caption below it, and its alternative text."""
 
     title: str
     caption: str
@@ -38,7 +38,7 @@ def render_page(template: Path, context: Mapping[str, Any]) -> str:
 
 
 def render_text(template: Path, context: Mapping[str, Any]) -> str:
-    """Fill in a template of plain text; raises as `render_page` does."""
+    """Fill in a plain-text template; raises as `render_page` does."""
     return _rendered(template, context, escape=False)
 
 
@@ -56,7 +56,7 @@ def _rendered(template: Path, context: Mapping[str, Any], *, escape: bool) -> st
 
 
 def percent(fraction: float) -> str:
-    """0.6789 -> `67.9 %`, with a space that does not break."""
+    """0.6789 -> `67.9 %`, with a non-breaking space."""
     return f"{100 * fraction:.1f}\N{NO-BREAK SPACE}%"
 
 
@@ -85,7 +85,7 @@ def _as_yaml(value: Any) -> str:
 
 
 def tiles(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The lesser figures of the headline: name and value."""
+    """The smaller figures of the headline: name and value."""
     calibration = metrics["calibration"].get("after", metrics["calibration"]["before"])
     return [
         ("Balanced accuracy", percent(metrics["balanced_accuracy"])),

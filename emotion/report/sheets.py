@@ -1,4 +1,4 @@
-"""Pictures of faces with what was said of them: mistakes, copies, saliency.
+"""Pictures of faces with captions: mistakes, copies, saliency.
 
 Throughout: a picture is uint8 [height, width] grey or [height, width, 3] RGB, 0-255.
 """
@@ -23,7 +23,7 @@ class Captioned(NamedTuple):
 
 
 def contact_sheet(faces: Sequence[Captioned], *, columns: int) -> bytes:
-    """Draw faces in rows of so many, each below its caption of up to two lines."""
+    """Draw faces in rows of `columns`, each below its caption of up to two lines."""
     rows = max(1, -(-len(faces) // columns))
     with _grid(rows, columns, caption_lines=2) as (figure, axes):
         if not faces:

@@ -12,8 +12,8 @@ from emotion.runtime.quiet import import_tensorflow
 
 # oneDNN everywhere: left alone, TensorFlow uses it on some processors only.
 _ALWAYS = {"TF_ENABLE_ONEDNN_OPTS": "1", "ONEDNN_DEFAULT_FPMATH_MODE": "STRICT"}
-# The same float32 bits on every x86-64 processor since 2013: held to these instructions, oneDNN computes the same
-# sums in the same order whatever newer ones there are, and whatever the sizes of the caches.
+# The same float32 bits on every x86-64 processor since 2013: limited to these instructions, oneDNN computes the
+# same sums in the same order, whatever newer ones the processor has and however large its caches are.
 _PORTABLE = {"ONEDNN_MAX_CPU_ISA": "AVX2"}
 # What else TensorFlow and oneDNN would take from the environment.
 _FORGOTTEN = (
@@ -42,7 +42,7 @@ def pin(
     """Make this process compute the same bits as every other one with the same pins and seed.
 
     Args:
-        portable: the same bits on every x86-64 processor with AVX2 and FMA; else on processors of one type. Where it
+        portable: the same bits on every x86-64 processor with AVX2 and FMA; else only on one type of them. Where it
             cannot hold (another processor, a GPU), one warning on stderr says so.
         intra_op_threads: threads of one operation; part of the result.
         inter_op_threads: operations at once.
@@ -51,7 +51,7 @@ def pin(
         precision: bfloat16 is mixed: float32 weights.
         devices: GPUs, or parts of the CPU, that share each batch.
 
-    Must run before Keras is imported; raises RuntimeError when it does not.
+    Must run before Keras is imported; otherwise raises RuntimeError.
     """
     if "keras" in sys.modules:
         raise RuntimeError("pin() must run before keras is imported: backend and kernels are chosen at import")
@@ -61,7 +61,7 @@ def pin(
 
     tf = import_tensorflow()
     tf.config.threading.set_intra_op_parallelism_threads(intra_op_threads)
-    # Devices that wait for one another each need threads, or none of them gets on.
+    # Devices that wait for one another each need threads, or none makes progress.
     at_once = inter_op_threads if devices == 1 else max(inter_op_threads, 4 * devices)
     tf.config.threading.set_inter_op_parallelism_threads(at_once)
     gpus = tf.config.list_physical_devices("GPU")
@@ -87,11 +87,11 @@ def what_limits_portable(machine: str, features: frozenset[str], *, gpus: int) -
 
     Args:
         machine: what `platform.machine()` calls the processor's architecture.
-        features: of the processor, as Linux names them; empty where unknown, which is taken for good.
+        features: of the processor, as Linux names them; empty where unknown, which is assumed to be enough.
         gpus: how many TensorFlow uses.
     """
     if gpus:
-        return "portable: true holds on CPUs, and this run uses a GPU: no run is promised to repeat its bits"
+        return "portable: true holds on CPUs, and this run uses a GPU: its bits may not repeat in another run"
     if machine.lower() not in ("x86_64", "amd64"):
         other = f"this one is {machine}"
     elif missing := _NEEDED - features if features else frozenset():
@@ -100,12 +100,12 @@ def what_limits_portable(machine: str, features: frozenset[str], *, gpus: int) -
         return ""
     return (
         f"portable: true holds on x86-64 processors with AVX2 and FMA, and {other}: "
-        "its bits differ from those of dvc.lock, and repeat on processors of its own type only"
+        "its bits differ from those of dvc.lock, and repeat only on processors of its own type"
     )
 
 
 def _share(devices: int, gpus: list[Any]) -> None:
-    """Make `devices` devices there: the GPUs, or where there is none the CPU cut in so many.
+    """Provide `devices` devices: the GPUs or, without any, as many parts of the CPU.
 
     Raises UserError when there are GPUs, but too few.
     """

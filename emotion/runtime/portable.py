@@ -1,4 +1,4 @@
-"""Which TensorFlow operations give each type of x86-64 processor bits of its own, and which networks hold one."""
+"""Which TensorFlow operations give different bits on different x86-64 processors, and which networks use one."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,8 +15,8 @@ UNPORTABLE: Mapping[str, str] = {
     "RsqrtGrad": _APPROXIMATED,
     "Reciprocal": _APPROXIMATED,
     "Inv": _APPROXIMATED,
-    "_FusedConv2D": "merged with a FusedBatchNorm, it takes Rsqrt",  # with bias or activation alone it is portable
-    "_FusedDepthwiseConv2dNative": "merged with a FusedBatchNorm, it takes Rsqrt",
+    "_FusedConv2D": "merged with a FusedBatchNorm, it uses Rsqrt",  # with bias or activation alone it is portable
+    "_FusedDepthwiseConv2dNative": "merged with a FusedBatchNorm, it uses Rsqrt",
     "XlaLaunch": "compiled for the processor it finds",
     "_XlaCompile": "compiled for the processor it finds",
 }
@@ -25,10 +25,10 @@ _DIVISIONS = ("Div", "RealDiv")
 
 
 def unportable_ops(nodes: Iterable[Any]) -> list[str]:
-    """Name the operations that do not give equal bits everywhere, sorted.
+    """Name the operations that do not give the same bits everywhere, sorted.
 
     Args:
-        nodes: NodeDefs of a graph, before or after TensorFlow's optimiser, which makes Rsqrt of a division by Sqrt.
+        nodes: NodeDefs of a graph, before or after TensorFlow's optimiser, which turns a division by Sqrt into Rsqrt.
     """
     nodes = list(nodes)
     kinds = {node.name: node.op for node in nodes}
@@ -53,7 +53,7 @@ def check_portable(model: keras.Model, network: str, *, setting: str) -> None:
     if found := unportable_ops(nodes):
         raise UserError(
             f"{setting}: true cannot hold for the network {network}: it computes with {', '.join(found)} "
-            f"({UNPORTABLE.get(found[0], _APPROXIMATED)}); set {setting}: false, or take another model.network"
+            f"({UNPORTABLE.get(found[0], _APPROXIMATED)}); set {setting}: false, or choose another model.network"
         )
 
 

@@ -1,6 +1,6 @@
 """Several processes, on one machine or more, that train one network together on JAX; everything else runs as one.
 
-They are started as JAX's documentation does it, by JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID
+They are started as in JAX's documentation, with JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID
 (https://docs.jax.dev/en/latest/multi_process.html).
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from emotion.errors import UserError
 
-_HEARTBEAT_S = 30  # a process that is silent for so long is taken for lost
+_HEARTBEAT_S = 30  # a process that is silent for this long counts as lost
 
 
 def process_count() -> int:
@@ -34,9 +34,9 @@ def check_backend(backend: str) -> None:
 
 
 def join(devices: int) -> None:
-    """Meet the other processes; `devices` is how many share each batch, in all processes together.
+    """Connect to the other processes; `devices` is how many share each batch, over all processes.
 
-    Must run before Keras is imported. Raises UserError: no whole share for each process, or the others do not come.
+    Must run before Keras is imported. Raises UserError: the devices do not divide evenly, or the others do not come.
     """
     import jax
 
@@ -66,7 +66,7 @@ def own_rows(batch_size: int) -> slice:
 
 
 def from_first_process(values: Sequence[float]) -> list[float]:
-    """Return what process 0 calls this with; all must call it, with as many values."""
+    """Return the values that process 0 passes; all must call it, with equally many values."""
     if process_count() == 1:
         return list(values)
     from jax.experimental import multihost_utils

@@ -1,10 +1,10 @@
-"""Which processor this is: for records of what ran where, and for what it lacks. Standard library only."""
+"""Which processor this is, to record what ran where and to know what it lacks. Standard library only."""
 
 import platform
 from pathlib import Path
 
 _CPUINFO = Path("/proc/cpuinfo")
-_TOLD = {"avx2": "AVX2", "fma": "FMA", "avx512f": "AVX-512"}  # what decides kernels: Linux' name -> the usual one
+_TOLD = {"avx2": "AVX2", "fma": "FMA", "avx512f": "AVX-512"}  # they decide the kernels: Linux's name -> the usual one
 
 
 def features() -> frozenset[str]:
@@ -23,7 +23,7 @@ def name() -> str:
 
 
 def _facts() -> dict[str, str]:
-    """What Linux says of the first processor; empty elsewhere."""
+    """What Linux says about the first processor; empty elsewhere."""
     if not _CPUINFO.is_file():
         return {}
     first = _CPUINFO.read_text().split("\n\n")[0]

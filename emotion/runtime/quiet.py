@@ -1,4 +1,4 @@
-"""Libraries without what their C++ prints: TensorFlow does before its own log level counts (tensorflow#100442)."""
+"""Silence what libraries print from C++, as TensorFlow does before its log level applies (tensorflow#100442)."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from types import ModuleType
 
 
 def import_tensorflow() -> ModuleType:
-    """Import TensorFlow and look for GPUs, dropping what is written to stderr meanwhile; an exception still shows."""
+    """Import TensorFlow and look for GPUs, dropping what is written to stderr meanwhile; exceptions still show."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quietly():
         import tensorflow

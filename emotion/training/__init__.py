@@ -1,1 +1,1 @@
-"""Faces in, weights out: batches, augmentation, the loop, and how it goes on after a kill."""
+"""Faces in, weights out: batches, augmentation, the loop, and how it resumes after a kill."""

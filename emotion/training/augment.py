@@ -12,7 +12,7 @@ from emotion.params import Params
 class Augmentation(Params):
     """The `augment` section: how far each picture is changed at random; 0 turns a change off.
 
-    Every amount is drawn uniformly from -range to +range, for each picture on its own.
+    Every amount is drawn uniformly from -range to +range, separately for each picture.
     """
 
     shift: float = Field(ge=0, le=0.5)  # fraction of the side, both directions
@@ -48,7 +48,7 @@ class Augmentation(Params):
         ]
 
     def _move(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Shift, scale, rotate and flip in one bilinear resampling; what comes in at the edge is the nearest pixel."""
+        """Shift, scale, rotate and flip in one bilinear resampling; the nearest pixel fills the edges."""
         batch, size = tf.shape(images)[0], tf.cast(tf.shape(images)[1:3], tf.float32)
         amounts = tf.random.stateless_uniform([5, batch], seed, -1.0, 1.0)
         down, right = amounts[0] * self.shift * size[0], amounts[1] * self.shift * size[1]

@@ -1,4 +1,4 @@
-"""Which weights of a training count: the averaged ones where there is averaging, of the best epoch or the last."""
+"""Which weights a training keeps: averaged ones where there is averaging, from the best epoch or the last."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,10 +12,10 @@ _STATISTICS_EVERY = 8  # steps between two updates of the averaged batch-norm st
 
 
 class KeepWeights(keras.callbacks.Callback):
-    """Keeps the weights that count: the averaged ones when there is averaging, the best or the last.
+    """Keeps the best or the last weights, averaged where there is averaging.
 
     With an exponential moving average, validation sees the averaged weights. The optimizer averages what it trains; the
-    batch-norm statistics, which it does not know, are averaged here with the same decay: every few steps, and after the
+    batch-norm statistics, which it does not see, are averaged here with the same decay: every few steps, and after the
     last step of an epoch, which is when they are used.
     """
 
@@ -60,7 +60,7 @@ class KeepWeights(keras.callbacks.Callback):
         self._swap_out()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Keep the last weights, if that is what is asked for."""
+        """Keep the last weights, if asked to."""
         if self.keep == "last":
             self._swap_in()
             self._keep()
@@ -95,6 +95,6 @@ def _statistics(model: keras.Model) -> list[np.ndarray]:
 
 
 def _synchronize(model: keras.Model) -> None:
-    """Within an epoch the JAX backend keeps the weights to itself."""
+    """Copy the weights into the model: within an epoch the JAX backend keeps them to itself."""
     if keras.backend.backend() == "jax":
         model.jax_state_sync()

@@ -1,4 +1,4 @@
-"""Train a network: faces in memory -> the weights that count."""
+"""Train a network: faces in memory -> the weights to keep."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -67,7 +67,7 @@ class Task:
         return batches.map(lambda pictures, labels: (pictures[rows], labels[rows]))
 
     def class_weights(self) -> dict[int, float] | None:
-        """What an error on each label weighs, if not all the same."""
+        """The weight of each label in the loss; None if all weigh the same."""
         balanced = self.recipe.class_weights == "balanced"
         return class_weights(self.train.targets) if balanced else None
 
@@ -82,7 +82,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training came to.
+    """The result of a training.
 
     Attributes:
         weights: the kept weights, in the order of `model.weights`.
@@ -98,15 +98,15 @@ class Trained:
 def train_network(
     task: Task, *, state_file: StateFile, history_path: Path, start: Callable[[keras.Model], None] | None = None
 ) -> Trained:
-    """Train a network, going on from the state file where there is one; call it after `runtime.pin`.
+    """Train a network, resuming from the state file if there is one; call it after `runtime.pins.pin`.
 
     Args:
         state_file: held by this process.
         history_path: CSV rewritten after each epoch.
-        start: changes the weights of the new model, before the first epoch and after the network's own pretrained ones.
+        start: sets weights of the new model, before the first epoch and after the network's own pretrained ones.
 
-    Raises UserError: loss not a number, out of memory, a recipe that needs a validation set where there is none, or
-    one that asks for portable bits of a network that has none.
+    Raises UserError: the loss is not a number, memory runs out, or the recipe needs a validation set that is missing or
+    portable bits that the network cannot give.
     """
     recipe, shape, label_count = task.recipe, task.train.faces.images.shape[1:], task.train.label_count
     _check_validation(recipe, task.val)
@@ -139,7 +139,7 @@ def _phases(network: Network, model: keras.Model, recipe: Recipe) -> list[Phase]
 
 
 def _fit(task: Task, model: keras.Model, keeper: KeepWeights, session: Session, first: int, last: int) -> None:
-    """Train the compiled model in its phase, epochs first ... last-1, or what of them is not done."""
+    """Train the compiled model in its phase, epochs first ... last-1, or those not yet done."""
     recipe = task.recipe
     next_epoch = session.enter(model, first, can_stop=last == recipe.epochs)
     held_out, validation = task.validation(keeper)
@@ -170,15 +170,15 @@ def _check_validation(recipe: Recipe, val: Lessons) -> None:
     ]
     if needs and not len(val):
         raise UserError(
-            f"there is no validation image, but {', '.join(needs)} of train needs some; hold some out (a larger "
+            f"there are no validation images, but train's {', '.join(needs)} needs some; hold some out (a larger "
             "split.val_fraction), or set train.keep: last, another schedule and train.early_stopping_patience: 0"
         )
 
 
 def _devices_scope(recipe: Recipe) -> Callable[[], AbstractContextManager[Any]]:
-    """What to build and compile a model within, so that `train.devices` devices share each batch.
+    """The scope to build and compile a model in, so that `train.devices` devices share each batch.
 
-    Raises UserError when JAX has too few; for TensorFlow `runtime.pin` has seen to it.
+    Raises UserError when JAX has too few; for TensorFlow `runtime.pins.pin` has checked already.
     """
     if recipe.devices == 1:
         return nullcontext
@@ -216,7 +216,7 @@ def _readable_failures(recipe: Recipe, session: Session) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise UserError(f"interrupted; {session.saved}; `dvc repro` goes on from there") from None
+        raise UserError(f"interrupted; {session.saved}; `dvc repro` continues from there") from None
     except Exception as error:  # each backend has its own class for it
         if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error) or "ResourceExhausted" in repr(error):
             raise UserError(f"out of memory with train.batch_size: {recipe.batch_size}; lower it") from None
@@ -224,6 +224,6 @@ def _readable_failures(recipe: Recipe, session: Session) -> Iterator[None]:
             reason = str(error).strip().split("\n")[0][:200]
             raise UserError(
                 f"process {process_index()} of {process_count()} lost the others ({reason}); "
-                f"{session.saved}; start all processes again to go on from there"
+                f"{session.saved}; start all processes again to continue from there"
             ) from error
         raise

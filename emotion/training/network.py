@@ -1,4 +1,4 @@
-"""What a network is, and the Keras model that is built of one: pixels -> logits -> probabilities."""
+"""What a network is, and the Keras model built from it: pixels -> logits -> probabilities."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -22,7 +22,7 @@ class Network(Protocol):
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of a training in which the same layers learn; it has an optimizer and a schedule of its own.
+    """A stretch of a training in which the same layers learn; it has its own optimizer and schedule.
 
     Attributes:
         epochs: how many, >= 1.
@@ -37,10 +37,10 @@ class Phase:
 
 @runtime_checkable
 class FineTuned(Protocol):
-    """What a file of emotion/networks offers besides when its network begins with weights learnt elsewhere."""
+    """What a file of emotion/networks also offers when its network starts from weights learnt elsewhere."""
 
     def load_pretrained(self, model: keras.Model) -> None:
-        """Put the weights in place. Raises UserError when they cannot be had."""
+        """Put the weights in place. Raises UserError when they are not available."""
 
     def phases(self, model: keras.Model, recipe: Recipe) -> list[Phase]:
         """Say what learns when; the phases' epochs add up to `recipe.epochs`. Raises UserError."""
@@ -73,12 +73,12 @@ def with_probabilities(logits: keras.Model, temperature: float) -> keras.Model:
 
 
 def _training_batch_norm(devices: int) -> type[keras.layers.BatchNormalization]:
-    """The statistics are those of the whole batch, however many devices share it."""
+    """The layer whose statistics are those of the whole batch, however many devices share it."""
     return FusedBatchNormalization if devices == 1 else SynchronizedBatchNormalization
 
 
 def _number_layers_anew() -> None:
-    """Let layer names repeat from one model to the next; keep the rest of what clear_session forgets."""
+    """Let layer names repeat from one model to the next, but keep what else clear_session would forget."""
     policy, distribution = keras.config.dtype_policy(), keras.distribution.distribution()
     keras.utils.clear_session(free_memory=False)
     keras.config.set_dtype_policy(policy)

@@ -9,14 +9,14 @@ from emotion.training.recipe import Recipe
 
 
 class _WarmedUpAverage:
-    """Of an optimizer: the average of the weights follows them closely at first, and ever less, down to `ema_momentum`.
+    """Makes an optimizer's average follow the weights closely at first, then less: its decay rises to `ema_momentum`.
 
-    A fixed decay of 0.99 still holds a tenth of the first weights after 230 steps, be it the whole training or not.
+    A fixed decay of 0.99 still holds a tenth of the first weights after 230 steps, even if the training ends there.
     """
 
     @property
     def ema_momentum(self) -> Any:
-        """The decay of the step that is being taken, a scalar tensor."""
+        """The decay of the current step, a scalar tensor."""
         return ops.minimum(self._ema_decay, average_warm_up(ops.cast(self.iterations, "float32")))  # type: ignore[attr-defined]
 
     @ema_momentum.setter
@@ -25,15 +25,15 @@ class _WarmedUpAverage:
 
 
 class WarmedUpSGD(_WarmedUpAverage, keras.optimizers.SGD):
-    """SGD, its average warmed up."""
+    """SGD with a warmed-up average."""
 
 
 class WarmedUpAdam(_WarmedUpAverage, keras.optimizers.Adam):
-    """Adam, its average warmed up."""
+    """Adam with a warmed-up average."""
 
 
 class WarmedUpAdamW(_WarmedUpAverage, keras.optimizers.AdamW):
-    """AdamW, its average warmed up."""
+    """AdamW with a warmed-up average."""
 
 
 def average_warm_up(steps: Any) -> Any:
@@ -76,5 +76,5 @@ def make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
 
 
 def learning_rate(model: keras.Model) -> float:
-    """Say at what rate a compiled model learns in its next step."""
+    """The learning rate of a compiled model's next step."""
     return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))

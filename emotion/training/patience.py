@@ -1,15 +1,15 @@
-"""What a validation loss that no longer falls leads to: functions of the history, so a resumed training agrees."""
+"""What happens when the validation loss stops falling: functions of the history, so a resumed training agrees."""
 
 import math
 from collections.abc import Sequence
 
-_LEAST_GAIN = 1e-4  # nats that count as falling, for the learning rate; as of Keras' ReduceLROnPlateau
+_LEAST_GAIN = 1e-4  # nats: a smaller fall does not count for the learning rate, as in Keras' ReduceLROnPlateau
 
 
 def lowers_rate(val_losses: Sequence[float], *, patience: int) -> bool:
     """Whether the learning rate is to be lowered after the last of these epochs.
 
-    So it is after `patience` epochs in a row without a gain, from when on they are counted anew.
+    It is after `patience` epochs in a row without a gain; then the count starts again.
 
     Args:
         val_losses: of each epoch so far, in nats.

@@ -1,4 +1,4 @@
-"""Weights that were learnt elsewhere: a file that is pinned by its digest, and an earlier model to go on from."""
+"""Weights learnt elsewhere: a file pinned by its digest, and an earlier model to start from."""
 
 import hashlib
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from emotion.errors import UserError
 from emotion.model.file import load_model
 from emotion.training.recipe import Init
 
-HEAD = "logits"  # the one layer of every network whose weights know the labels
+HEAD = "logits"  # the one layer of every network whose weights depend on the labels
 
 
 def checked_file(path: str, sha256: str, *, key: str) -> Path:
@@ -30,15 +30,15 @@ def checked_file(path: str, sha256: str, *, key: str) -> Path:
     found = hashlib.sha256(file.read_bytes()).hexdigest()
     if found != sha256.lower():
         raise UserError(
-            f"{file} has the sha256 {found}, but {key} says {sha256 or 'nothing'}; if the file is right, set it"
+            f"{file} has sha256 {found}, but {key} says {sha256 or 'nothing'}; if the file is right, correct the key"
         )
     return file
 
 
 def starting_weights(init: Init, labels: list[str]) -> Callable[[keras.Model], None] | None:
-    """What puts the weights of `train.init` into a new model; None where training starts from random ones.
+    """A function that puts the weights of `train.init` into a new model; None to start from random ones.
 
-    Raises UserError when the file is not the one that is pinned.
+    Raises UserError when the file is not the pinned one.
     """
     if not init.path:
         return None

@@ -14,7 +14,7 @@ from emotion.training.optimizer import learning_rate
 
 
 class Progress(keras.callbacks.Callback):
-    """One line an epoch, and a bar within the epoch on a terminal. Stops at the first loss that is not a number."""
+    """One line per epoch and, on a terminal, a bar within it. Stops at the first loss that is not a number."""
 
     def __init__(self, epochs: int, steps: int, batch_size: int) -> None:
         super().__init__()

@@ -12,14 +12,14 @@ class Init(Params):
     """Parameters of `train.init`: an earlier model whose weights the training starts with."""
 
     path: str  # of a .keras file made by this pipeline; empty = start from random (or the network's pretrained) weights
-    sha256: str  # of that file: what the result depends on is in params.yaml, not in whatever lies at the path
+    sha256: str  # of that file: the result must depend on params.yaml, not on whatever lies at the path
 
     @model_validator(mode="after")
     def _pinned(self) -> Self:
         if self.path and not re.fullmatch("[0-9a-fA-F]{64}", self.sha256):
             raise ValueError(f"sha256 must be the 64 hexadecimal digits that `sha256sum {self.path}` prints")
         if self.sha256 and not self.path:
-            raise ValueError("sha256 goes with a path; empty both or set both")
+            raise ValueError("sha256 needs a path; set both or empty both")
         return self
 
 
@@ -50,7 +50,7 @@ class Recipe(Params):
     early_stopping_patience: int = Field(ge=0)  # epochs without a better validation loss; 0 = off
 
     def pins(self) -> dict[str, Any]:
-        """What `emotion.runtime.pins.pin` is to be called with, besides the seed."""
+        """The arguments of `emotion.runtime.pins.pin`, except the seed."""
         return self.model_dump(
             include={"backend", "precision", "portable", "intra_op_threads", "inter_op_threads", "devices"}
         )
@@ -58,7 +58,7 @@ class Recipe(Params):
     @model_validator(mode="after")
     def _agree(self) -> Self:
         if self.warmup_epochs and self.schedule != "cosine":
-            raise ValueError("warmup_epochs goes with schedule: cosine; set it to 0")
+            raise ValueError("warmup_epochs needs schedule: cosine; set it to 0")
         if self.schedule == "cosine" and self.warmup_epochs >= self.epochs:
             raise ValueError(f"warmup_epochs ({self.warmup_epochs}) must be less than epochs ({self.epochs})")
         if self.batch_size % self.devices:
@@ -68,13 +68,13 @@ class Recipe(Params):
         return self
 
     def _unportable(self) -> list[str]:
-        """The settings that give each type of processor bits of its own, each with the reason."""
+        """The settings whose bits differ between types of processor, each with the reason."""
         reasons = {
-            "precision: bfloat16 (processors without instructions for it compute it in another way)": (
+            "precision: bfloat16 (processors without instructions for it compute it differently)": (
                 self.precision == "bfloat16"
             ),
             "backend: jax (XLA compiles for the processor it finds)": self.backend == "jax",
-            f"devices: {self.devices} (the batch-norm that devices share takes approximated square roots)": (
+            f"devices: {self.devices} (the batch-norm that devices share uses approximate square roots)": (
                 self.devices > 1
             ),
         }

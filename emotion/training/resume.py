@@ -1,4 +1,4 @@
-"""One run of a training, from its saved state where there is one: exact resume, and the history."""
+"""One run of a training, resumed exactly from its saved state if there is one, and the history."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ from emotion.training.state import StateFile, TrainingState
 class Session(keras.callbacks.Callback):
     """Saves everything after each epoch, restores it before the first, and writes the history.
 
-    It must be the last callback: the others have then said all they have to say of the epoch. From the history it
+    It must be the last callback: by then the others have added all they know of the epoch. From the history it
     decides when the learning rate falls and when the training ends.
     """
 
@@ -40,7 +40,7 @@ class Session(keras.callbacks.Callback):
 
     @property
     def kept_weights(self) -> list[np.ndarray]:
-        """The weights that count, in the order of `model.weights`."""
+        """The weights to keep, in the order of `model.weights`."""
         return self._keeper.kept
 
     @property
@@ -54,7 +54,7 @@ class Session(keras.callbacks.Callback):
         return f"{len(self.history)} finished epochs are kept in {self._file.path}"
 
     def _restore(self) -> None:
-        """Take from the saved state, if there is one, all that needs no model."""
+        """Restore from the saved state, if there is one, everything that needs no model."""
         state = self._file.load()
         if state is None:
             return
@@ -69,14 +69,14 @@ class Session(keras.callbacks.Callback):
             print(f"going on after epoch {len(self.history)}, saved in {self._file.path.parent}", flush=True)
 
     def enter(self, model: keras.Model, first_epoch: int, *, can_stop: bool) -> int:
-        """Begin the phase whose first epoch is `first_epoch`, or go on in it; both count from 0.
+        """Begin or resume the phase whose first epoch is `first_epoch`, and return the next epoch; both count from 0.
 
-        A new phase takes the weights as the last one saved them, and nothing of its optimizer, so that it begins the
-        same whether the run was interrupted or not. Only where it `can_stop` does early stopping count. Returns the
-        epoch to go on with. Raises UserError when the saved state is no longer the one that the history is from.
+        A new phase takes the last one's saved weights but not its optimizer, so that it begins the same whether the run
+        was interrupted or not. Early stopping applies only if it `can_stop`. Raises UserError when the saved state is
+        no longer the one that the history is from.
         """
         self._first_epoch, self._can_stop = first_epoch, can_stop
-        if from_first_process([len(self.history)]) != [len(self.history)]:  # waits for process 0 to have saved, too
+        if from_first_process([len(self.history)]) != [len(self.history)]:  # also waits until process 0 has saved
             raise UserError(f"{self._file.path} is not the same for all processes; give them one shared folder")
         if not self.history:
             return first_epoch
@@ -98,7 +98,7 @@ class Session(keras.callbacks.Callback):
         self._began = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Save the state, then show the history."""
+        """Save the state, then write the history."""
         row = {"epoch": epoch + 1, **{name: float(value) for name, value in (logs or {}).items()}}
         self.history.append(row)
         self._heed_patience()
@@ -111,7 +111,7 @@ class Session(keras.callbacks.Callback):
             timings.write(f"{self._file.key},{epoch + 1},{time.monotonic() - self._began:.2f}\n")
 
     def _heed_patience(self) -> None:
-        """Lower the learning rate or end the training, where this phase's validation loss no longer falls."""
+        """Lower the learning rate or end the training if this phase's validation loss no longer falls."""
         recipe, phase = self._recipe, self.history[self._first_epoch :]
         losses = [row["val_loss"] for row in phase if "val_loss" in row]
         if recipe.schedule == "plateau" and lowers_rate(losses, patience=recipe.plateau_patience):

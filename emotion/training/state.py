@@ -1,4 +1,4 @@
-"""What a training needs to go on exactly where it was: the last two states, each in one file, held by one process."""
+"""What a training needs to resume exactly: the last two states, each in one file, held by one process."""
 
 import errno
 import hashlib
@@ -27,7 +27,7 @@ class TrainingState:
 
     Attributes:
         arrays: name -> array (weights, optimizer, averages, kept weights).
-        facts: JSON-able rest (epoch, callbacks' counters, history).
+        facts: the rest, JSON-able (history, kept epoch, best accuracy).
     """
 
     arrays: dict[str, np.ndarray]
@@ -35,7 +35,7 @@ class TrainingState:
 
 
 class StateFile:
-    """The state of one member's training, in a folder that is no stage's output: the last, and the one before it.
+    """The last two states of one member's training, in a folder that is not a stage's output.
 
     The key stands for everything the result depends on (parameters, input bytes, code, versions): a state saved under
     another key is never used, and is replaced when this training saves its first.
@@ -44,13 +44,13 @@ class StateFile:
     def __init__(self, folder: Path, *, key: str) -> None:
         self.path = folder / "state.npz"
         self.before = folder / "state.before.npz"
-        self.timings = folder / "timings.csv"  # key, epoch, seconds: what no result may depend on
-        self.finished = folder / "finished.csv"  # key, MD5 of the model: which timings are whose
+        self.timings = folder / "timings.csv"  # key, epoch, seconds: no result may depend on them
+        self.finished = folder / "finished.csv"  # key, MD5 of the model: tells whose timings are whose
         self.key = key
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the state for this process alone. Raises UserError that names the process that holds it."""
+        """Hold the state for this process alone. Raises UserError naming the process that already does."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         owner = self.path.with_name("pid")
         try:
@@ -58,17 +58,17 @@ class StateFile:
                 write_file(owner, str(os.getpid()))
                 yield
         except Timeout:
-            process = owner.read_text() if owner.exists() else "(its number comes in a moment)"
+            process = owner.read_text() if owner.exists() else "(number not yet known)"
             raise UserError(
                 f"process {process} is training this member already (a killed `dvc` leaves its child "
                 f"running); wait for it, or stop it with `kill {process}`, then run `dvc repro` again"
             ) from None
 
     def save(self, state: TrainingState) -> None:
-        """Put the state in the last one's place, which becomes the one before it.
+        """Save a new last state; the previous one becomes the one before it.
 
-        Cut off at any moment, by a kill or with the power, this leaves the last state or the new one whole. Raises
-        OSError when it cannot be written, as on a full disk: both saved states are then what they were.
+        Interrupted at any moment, by a kill or a power cut, this leaves the last state or the new one intact. Raises
+        OSError when it cannot be written, as on a full disk: both saved states then stay as they were.
         """
         facts = json.dumps({"key": self.key, **state.facts}).encode()
         buffer = io.BytesIO()
@@ -87,14 +87,14 @@ class StateFile:
         _rename_safely(temporary, self.path)
 
     def note_model(self, model: Path) -> None:
-        """Note which model the training under this key ended in."""
+        """Note which model the training under this key produced."""
         with self.finished.open("a") as finished:
             finished.write(f"{self.key},{hashlib.md5(model.read_bytes()).hexdigest()}\n")
 
     def load(self) -> TrainingState | None:
         """Return the last state, or the one before it where the last is damaged or missing; None if it has another key.
 
-        What is damaged is set aside, so that every later call finds the same, and what that costs is said once.
+        Damaged files are set aside, so that later calls find the same, and the loss is reported once.
         """
         state, problems = self._newest_whole()
         outcome = "starting from the beginning"
@@ -109,30 +109,30 @@ class StateFile:
         return state
 
     def _newest_whole(self) -> tuple[TrainingState | None, list[str]]:
-        """Return the newer of the undamaged states, of whatever key, and what is to be said of the damaged ones."""
+        """Return the newest undamaged state, whatever its key, and a message about each damaged one."""
         problems: list[str] = []
         for path in (self.path, self.before):
             try:
                 return _unpack(path.read_bytes()), problems
-            except FileNotFoundError:  # of the last state: cut off between the two renames, or set aside
+            except FileNotFoundError:  # the last state: interrupted between the two renames, or set aside
                 continue
             except (ValueError, OSError) as error:
                 problems.append(self._set_aside(path, error))
         return None, problems
 
     def _set_aside(self, path: Path, error: Exception) -> str:
-        """Rename a damaged file, in place of one set aside earlier under that name; return the words for it."""
+        """Rename a damaged file, replacing one set aside earlier; return the message about it."""
         aside = path.with_name(path.name + ".damaged")
-        if process_index() == 0:  # of several that train together, one touches files
+        if process_index() == 0:  # of several that train together, only one touches files
             _rename_safely(path, aside)
         return f"the saved training state {path} was damaged ({error}) and is set aside as {aside}"
 
 
 def _unpack(content: bytes) -> TrainingState:
-    """Read what `save` wrote; the key is still among the facts. Raises ValueError when a single bit is another."""
+    """Read what `save` wrote; the key is still among the facts. Raises ValueError when even one bit has changed."""
     packed, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
     if hashlib.sha256(packed).digest() != digest:
-        raise ValueError("its SHA-256 does not fit, or an earlier version saved it without one")
+        raise ValueError("its SHA-256 does not match, or an earlier version saved it without one")
     with np.load(io.BytesIO(packed), allow_pickle=False) as saved:
         arrays = {name: saved[name] for name in saved.files}
     facts = json.loads(arrays.pop("facts").tobytes())
@@ -140,7 +140,7 @@ def _unpack(content: bytes) -> TrainingState:
 
 
 def _write_safely(path: Path, content: memoryview) -> None:
-    """Write a file, and return when it lies on the disk."""
+    """Write a file, and return once it is on the disk."""
     with path.open("wb") as file:
         file.write(content)
         file.flush()
@@ -148,7 +148,7 @@ def _write_safely(path: Path, content: memoryview) -> None:
 
 
 def _rename_safely(source: Path, target: Path) -> None:
-    """Rename within a folder, and return when that lies on the disk: the new name is the folder's content."""
+    """Rename within a folder, and return once that is on the disk: the folder, which holds the names, is synced."""
     source.replace(target)
     if os.name == "nt":  # where a folder cannot be opened, and NTFS keeps a journal
         return
@@ -156,7 +156,7 @@ def _rename_safely(source: Path, target: Path) -> None:
     try:
         os.fsync(folder)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # what network and shared folders say that sync files only
+        if error.errno != errno.EINVAL:  # from network and shared folders that sync only files
             raise
     finally:
         os.close(folder)

@@ -12,9 +12,9 @@ from emotion.training.recipe import Recipe
 
 
 class Validation(keras.callbacks.Callback):
-    """Validates on one device of the first process, where several share the training, and tells the others.
+    """Validates on one device of the first process when several share the training, and tells the others.
 
-    It must be the first callback: it adds what it found to the epoch's logs.
+    It must be the first callback: it adds its results to the epoch's logs.
     """
 
     def __init__(self, network: Network, val: Lessons, recipe: Recipe, keeper: KeepWeights) -> None:

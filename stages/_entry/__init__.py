@@ -1,1 +1,1 @@
-"""How every stage begins and ends: pins, parameters, errors, and that nothing changed meanwhile."""
+"""How every stage begins and ends: pins, parameters, errors, and a check that nothing changed meanwhile."""

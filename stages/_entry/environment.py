@@ -1,4 +1,4 @@
-"""The versions that results depend on, held against the lock."""
+"""The versions that results depend on, compared with the lock."""
 
 from stages._entry.start import LOCK_FILE
 
@@ -13,7 +13,7 @@ PACKAGES = ("dvc", "keras", "numpy", "opencv-python-headless", "pillow", "scikit
 
 
 def versions(*more: str) -> dict[str, str]:
-    """What this process runs with: package -> version, of PACKAGES and these."""
+    """What this process runs with: package -> version, of PACKAGES and `more`."""
     return {package: metadata.version(package) for package in (*PACKAGES, *more)}
 
 
@@ -28,7 +28,7 @@ def locked_versions(lock: Path) -> dict[str, str]:
 
 
 def warn_if_unlocked(lock: Path = LOCK_FILE) -> None:
-    """Print one warning to stderr when this environment is not the locked one, and so may give other bits."""
+    """Print one warning to stderr when this environment is not the locked one and so may give different bits."""
     if not lock.is_file():
         return
     running = versions()

@@ -68,13 +68,13 @@ class Choice(NamedTuple):
         return sorted(file.parent.name if self.module else file.stem for file in found)
 
     def block(self, name: str) -> Later:
-        """The block of params.yaml that belongs to what is called `name`."""
+        """The block of params.yaml for the choice `name`."""
         module = f"{self.package}.{name}.{self.module}".rstrip(".")
         return Later(f"{self.key.rpartition('.')[0]}.{name}", module, self.attribute)
 
 
 class Shown(NamedTuple):
-    """Values as they are written, for showing only: the stages that use them validate them."""
+    """Values as written, for display only: the stages that use them validate them."""
 
     keys: tuple[str, ...]  # dotted; `data.${data.source}` is the chosen block
 
@@ -96,7 +96,7 @@ class Block:
 
     @property
     def name(self) -> str:
-        """The last part of its key: what was chosen, where it is a choice's block."""
+        """The last part of its key: for a choice's block, what was chosen."""
         return self.reading.key.rpartition(".")[2]
 
     def load(self) -> Any:
@@ -108,8 +108,8 @@ class Block:
 def run_stage(stage: Callable[..., None], reads: Reads, start: Start) -> None:
     """Call `stage` with the arguments named in `reads` taken from params.yaml, all others from the command line.
 
-    An argument `index_dir: Path` is `--index-dir PATH`. Exits 1 with one message when the user can mend what is
-    wrong, and when the stage's code or parameters are no longer those of its `start`: DVC then records nothing.
+    An argument `index_dir: Path` is `--index-dir PATH`. Exits 1 with one message when the user can fix what is
+    wrong, or when the stage's code or parameters are no longer those of its `start`: DVC then records nothing.
     """
     try:
         arguments = _command_line(stage, skip=reads)
@@ -201,7 +201,7 @@ def _in_params(problems: list[str]) -> str:
 
 def _problem(details: ErrorDetails, key: str, params_class: type[Params]) -> str:
     """One line for one of pydantic's errors: the full key, what is there, what is expected."""
-    full_key = ".".join([key, *(str(part) for part in details["loc"] if part != "[key]")])  # pydantic's mark of a key
+    full_key = ".".join([key, *(str(part) for part in details["loc"] if part != "[key]")])  # pydantic's mark for a key
     if details["type"] == "extra_forbidden":
         return f"{full_key}: unknown{did_you_mean(str(details['loc'][-1]), _keys_at(params_class, details['loc']))}"
     if details["type"] == "missing":
@@ -214,7 +214,7 @@ def _problem(details: ErrorDetails, key: str, params_class: type[Params]) -> str
 
 
 def _keys_at(params_class: type[Params], location: Sequence[int | str]) -> Iterable[str]:
-    """The keys known beside the last one of `location`, which leads through blocks within blocks."""
+    """The known keys beside the last one of `location`, which leads through nested blocks."""
     for part in location[:-1]:
         inner = params_class.model_fields[str(part)].annotation if part in params_class.model_fields else None
         if not (isinstance(inner, type) and issubclass(inner, Params)):

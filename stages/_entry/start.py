@@ -22,9 +22,9 @@ _PINS = {
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
     "OPENBLAS_NUM_THREADS": "1",
     "OPENCV_IPP": "disabled",
-    "OPENCV_LOG_LEVEL": "ERROR",  # or it says so each time
+    "OPENCV_LOG_LEVEL": "ERROR",  # or it reports this each time
 }
-# Only where the processor has the features: OpenBLAS takes kernels unasked and crashes without them, OpenCV complains.
+# Only where the processor has the features: without them OpenBLAS, which does not check, crashes, and OpenCV complains.
 _PINS_WITH = {
     ("OPENBLAS_CORETYPE", "Haswell"): {"avx2", "fma"},
     ("OPENCV_CPU_DISABLE", "AVX512-SKX"): {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"},

@@ -1,4 +1,4 @@
-"""What ran is what is recorded: DVC notes the code and parameters of a stage after it has run (treeverse/dvc#11058)."""
+"""Record only what ran: DVC notes the code and parameters of a stage after it has run (treeverse/dvc#11058)."""
 
 from stages._entry.start import Start, code_digests
 
@@ -11,7 +11,7 @@ from emotion.errors import UserError
 
 
 def declared_code(start: Start, stage: str, params: Mapping[str, Any]) -> dict[str, str]:
-    """The code that dvc.yaml declares for a stage, and the lock if it does: path -> SHA-256, as the stage found it.
+    """The code (and lock, if listed) that dvc.yaml declares for a stage: path -> SHA-256, as the stage found it.
 
     Args:
         params: the content of params.yaml, which names the chosen source, votes and network.

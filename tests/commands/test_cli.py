@@ -109,7 +109,7 @@ def test_min_confidence_gives_uncertain(pictures, capsys):
         (["predict", "a.png", "--min-confidence", "x"], "invalid float"),
         (["predict", "a.png", "--model", "gone.tflite"], "gone.tflite does not exist"),
         (["predict", "a.png", "--json", "--csv"], "not allowed with"),
-        (["predict", "a.png", "--annotate", "pyproject.toml"], "cannot be made a folder"),
+        (["predict", "a.png", "--annotate", "pyproject.toml"], "cannot be created"),
         (["score", "gone"], "is not a folder"),
         (["video", "gone.mp4", "--csv", "x.csv"], "does not exist"),
         (["video", "gone.mp4"], "nothing to write"),
@@ -174,7 +174,7 @@ def test_score_leaves_pictures_without_a_face_out_and_says_so(tmp_path, capsys):
     assert err.endswith("c.png: not an image\n")
 
 
-@pytest.mark.parametrize(("folder", "message"), [("joy", "joy is no label"), (None, "no picture")])
+@pytest.mark.parametrize(("folder", "message"), [("joy", "joy is not a label"), (None, "no picture")])
 def test_score_explains_wrong_folders(tmp_path, capsys, folder, message):
     if folder:
         (tmp_path / folder).mkdir()

@@ -88,7 +88,7 @@ def test_a_missing_or_incomplete_folder_says_what_to_run(tmp_path: Path, monkeyp
     monkeypatch.setattr(records, "IMAGES_PER_SHARD", 2)
     write(faces(5), tmp_path / "train")
     (tmp_path / "train" / "00002.tfrecord").unlink()
-    with pytest.raises(UserError, match=r"holds 4 faces, its about\.json says 5; run preprocess again"):
+    with pytest.raises(UserError, match=r"holds 4 faces, but its about\.json says 5; run preprocess again"):
         load_records(tmp_path / "train")
 
 
@@ -96,7 +96,7 @@ def test_more_faces_than_announced_are_refused(tmp_path: Path) -> None:
     write(faces(5), tmp_path / "train")
     about = json.loads((tmp_path / "train" / "about.json").read_text())
     (tmp_path / "train" / "about.json").write_text(json.dumps(about | {"images": 3}))
-    with pytest.raises(UserError, match=r"holds at least 5 faces, its about\.json says 3"):
+    with pytest.raises(UserError, match=r"holds at least 5 faces, but its about\.json says 3"):
         load_records(tmp_path / "train")
 
 

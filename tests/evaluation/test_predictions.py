@@ -66,7 +66,7 @@ def test_another_table_is_refused(text: str) -> None:
 
 
 def test_a_true_label_without_a_probability_is_refused() -> None:
-    with pytest.raises(UserError, match=r"true label 'Happy', but probabilities of \['sad', 'happy'\] only"):
+    with pytest.raises(UserError, match=r"true label 'Happy', but probabilities only for \['sad', 'happy'\]"):
         read_predictions("path,label,subset,copy,sad,happy\np,Happy,,,0.5,0.5\n")
 
 

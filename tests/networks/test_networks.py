@@ -210,7 +210,7 @@ def test_a_local_weights_file_gives_the_backbone_its_features(weights_file: tupl
 def test_another_weights_file_than_the_pinned_one_is_refused(weights_file: tuple) -> None:
     network = transfer_network(weights=str(weights_file[0]), weights_sha256="0" * 64)
     model = build_model(network, (48, 48, 1), 3, for_training=False)
-    with pytest.raises(UserError, match="has the sha256 .* but model.transfer.weights_sha256 says 0000"):
+    with pytest.raises(UserError, match="has sha256 .* but model.transfer.weights_sha256 says 0000"):
         network.load_pretrained(model)
 
 

@@ -153,7 +153,7 @@ def test_removing_a_member_retrains_none_and_names_the_stale_model(project: Proj
     project.repro()
     project.commit("two members")
     project.set_params()
-    with pytest.raises(AssertionError, match=r"models/1\.keras is not named by model\.members.*dvc checkout"):
+    with pytest.raises(AssertionError, match=r"models/1\.keras is not listed in model\.members.*dvc checkout"):
         project.repro()
     project.run("git", "checkout", "--quiet", ".")
     project.run("git", "reset", "--quiet", "--hard", "HEAD~1")

@@ -182,7 +182,7 @@ def test_no_temperature_is_claimed_without_a_validation_set(tmp_path: Path) -> N
 def test_a_stale_model_stops_the_stage_with_one_line(tmp_path: Path) -> None:
     for name in ("0.keras", "7.keras", ".gitignore"):
         (tmp_path / name).touch()
-    with pytest.raises(UserError, match=r"7\.keras is not named by model\.members: \[0\].*`dvc checkout`") as raised:
+    with pytest.raises(UserError, match=r"7\.keras is not listed in model\.members: \[0\].*`dvc checkout`") as raised:
         check_models(tmp_path, [0])
     assert "\n" not in str(raised.value)
     check_models(tmp_path, [0, 7])

@@ -157,7 +157,7 @@ def write_scores(folder: Path, **scores: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("is_equal", "end"), [(True, ", byte for byte"), (False, ": other bytes, as of another processor, scores within")]
+    ("is_equal", "end"), [(True, ", byte for byte"), (False, ": other bytes, as on another processor, scores within")]
 )
 def test_a_rerun_with_scores_within_the_intervals_repeats_the_published_run(
     is_equal: bool, end: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

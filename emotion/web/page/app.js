@@ -36,7 +36,7 @@ async function showPicture(file) {
   }
 }
 
-// --- webcam: one frame is on its way at a time ------------------------------------------------------------------------
+// --- webcam: one frame is in flight at a time --------------------------------------------------------------------------
 async function startCamera() {
   complain("");
   const mine = ++request;
@@ -52,7 +52,7 @@ async function startCamera() {
     camera = { stream, socket, times: [], frame: document.createElement("canvas") };
     socket.onopen = sendFrame;
     socket.onmessage = (message) => receiveResult(JSON.parse(message.data));
-    socket.onclose = () => { if (camera && camera.socket === socket) { stopCamera(); complain("The server has gone."); } };
+    socket.onclose = () => { if (camera && camera.socket === socket) { stopCamera(); complain("The connection to the server was lost."); } };
     element("webcam").setAttribute("aria-pressed", "true");
     element("webcam").textContent = "Stop webcam";
   } catch (error) {
