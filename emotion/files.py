@@ -1,6 +1,8 @@
 """Files that appear complete or not at all, JSON, and zip entries whose bytes depend on their content alone."""
 
+import errno
 import json
+import os
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -16,18 +18,30 @@ _UNIX = 3
 def written_whole(path: Path) -> Iterator[Path]:
     """Yield a name beside `path` to write a file or a folder to; at the end it takes the place of `path`.
 
-    If writing fails, `path` stays as it was, and nothing is left beside it.
+    If writing fails, `path` stays as it was, and nothing is left beside it; the OSError names `path`. Afterwards it
+    lies on the disk: a power cut loses nothing.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    _remove(part)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove(part)
         yield part
+        _sync_whole(part)
         if part.is_dir():
             _remove(path)  # a folder cannot be renamed onto one that is not empty
-        part.replace(path)
+        replace_safely(part, path)
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, str(part)):  # writing to an open file names none
+            error.filename = str(path)
+        raise
     finally:
         _remove(part)
+
+
+def replace_safely(source: Path, target: Path) -> None:
+    """Rename within a folder, and return when that lies on the disk: the new name is the folder's content."""
+    source.replace(target)
+    _sync(target.parent)
 
 
 def write_file(path: Path, content: str | bytes) -> None:
@@ -46,6 +60,26 @@ def write_entry(archive: zipfile.ZipFile, name: str, content: bytes | str) -> No
     info = zipfile.ZipInfo(name, _TIME)
     info.create_system = _UNIX
     archive.writestr(info, content)
+
+
+def _sync_whole(path: Path) -> None:
+    """Wait until a file, or a folder with all that is in it, lies on the disk."""
+    for inner in path.rglob("*") if path.is_dir() else ():
+        _sync(inner)
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
+    if path.is_dir() and os.name == "nt":  # where a folder cannot be opened, and NTFS keeps a journal
+        return
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # what network and shared folders say that sync files only
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _remove(path: Path) -> None:

@@ -1,11 +1,12 @@
 """Files appear complete or not at all; the ground floor's JSON and suggestions."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from emotion.errors import did_you_mean
+from emotion.errors import did_you_mean, shown
 from emotion.files import write_file, write_json, written_whole
 
 
@@ -50,3 +51,35 @@ def test_suggestions_are_close_or_absent() -> None:
     assert did_you_mean("val_fractoin", ["seed", "val_fraction"]) == "; did you mean 'val_fraction'?"
     assert did_you_mean("zzz", ["seed", "val_fraction"]) == ""
     assert did_you_mean(7, ["seed"]) == ""  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot sync a folder")
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_is_written_lies_on_the_disk_before_and_after_it_gets_its_name(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def note_fsync(descriptor: int) -> None:
+        done.append(f"sync {Path(f'/proc/self/fd/{descriptor}').resolve().name}")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(os, "replace", lambda source, target: done.append("rename") or replace(source, target))
+    with written_whole(tmp_path / "x") as part:
+        if kind == "folder":
+            part.mkdir()
+            (part / "inside").touch()
+        else:
+            part.touch()
+    inside = ["sync inside"] if kind == "folder" else []
+    assert done == [*inside, "sync x.part", "rename", f"sync {tmp_path.name}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("a b.png", "a b.png"), ("a\rb\n.png", r"a\rb\n.png"), ("a\x1b[2J", r"a\x1b[2J"), (os.fsdecode(b"\xff.png"), r"\xff.png"), ("é😀", "é😀"), ("\u202egnp", r"\u202egnp")],
+)  # fmt: skip
+def test_names_are_shown_on_one_line_that_no_terminal_obeys(name: str, says: str) -> None:
+    assert shown(name) == says

@@ -1,6 +1,5 @@
 """The canonical dataset archive: a plain zip whose bytes depend on the images alone."""
 
-import errno
 import hashlib
 import zipfile
 from collections import Counter
@@ -14,7 +13,6 @@ from emotion.files import write_entry, written_whole
 
 SPLITS = ("train", "val", "test")
 NO_LABEL = ("unknown", "not_a_face")  # what people may say of a picture instead of a label
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class DatasetError(UserError):
@@ -87,26 +85,20 @@ def content_digest(dataset: Dataset) -> str:
 def write_archive(dataset: Dataset, path: Path) -> ArchiveSummary:
     """Write the dataset as an uncompressed zip, sorted by path, with fixed timestamps.
 
-    The file appears under its name only when complete. Raises DatasetError on an empty dataset, a malformed path or a
-    full disk.
+    The file appears under its name only when complete. Raises DatasetError on an empty dataset or a malformed path.
     """
     if not dataset.keys:
         raise DatasetError("the dataset has no images")
     counts: Counter[tuple[str, str]] = Counter()
     image_bytes, digest = 0, hashlib.sha256()
-    try:
-        with written_whole(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
-            for member in sorted(dataset.keys):
-                face = parse_path(member)
-                content = dataset.read(dataset.keys[member])
-                write_entry(archive, member, content)
-                counts[face.split, face.label] += 1
-                image_bytes += len(content)
-                digest.update(_digest_entry(member, content))
-    except OSError as error:
-        if error.errno not in _DISK_FULL:
-            raise
-        raise DatasetError(f"cannot write {path}: {error.strerror}; make room on the disk and run it again") from None
+    with written_whole(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
+        for member in sorted(dataset.keys):
+            face = parse_path(member)
+            content = dataset.read(dataset.keys[member])
+            write_entry(archive, member, content)
+            counts[face.split, face.label] += 1
+            image_bytes += len(content)
+            digest.update(_digest_entry(member, content))
     images: dict[str, dict[str, int]] = {}
     for (split, label), count in sorted(counts.items()):
         images.setdefault(split, {})[label] = count

@@ -1,6 +1,5 @@
 """What a training needs to resume exactly: the last two states, each in one file, held by one process."""
 
-import errno
 import hashlib
 import io
 import json
@@ -15,7 +14,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from emotion.errors import UserError
-from emotion.files import write_file
+from emotion.files import replace_safely, write_file
 from emotion.runtime.processes import process_index
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
@@ -79,12 +78,13 @@ class StateFile:
         temporary = self.path.with_name(self.path.name + ".part")
         try:
             _write_safely(temporary, buffer.getbuffer())
-        except OSError:
+        except OSError as error:
+            error.filename = str(self.path)
             temporary.unlink(missing_ok=True)  # a full disk needs the space
             raise
         if self.path.exists():
-            _rename_safely(self.path, self.before)
-        _rename_safely(temporary, self.path)
+            replace_safely(self.path, self.before)
+        replace_safely(temporary, self.path)
 
     def note_model(self, model: Path) -> None:
         """Note which model the training under this key produced."""
@@ -124,7 +124,7 @@ class StateFile:
         """Rename a damaged file, replacing one set aside earlier; return the message about it."""
         aside = path.with_name(path.name + ".damaged")
         if process_index() == 0:  # of several that train together, only one touches files
-            _rename_safely(path, aside)
+            replace_safely(path, aside)
         return f"the saved training state {path} was damaged ({error}) and is set aside as {aside}"
 
 
@@ -145,21 +145,6 @@ def _write_safely(path: Path, content: memoryview) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _rename_safely(source: Path, target: Path) -> None:
-    """Rename within a folder, and return once that is on the disk: the folder, which holds the names, is synced."""
-    source.replace(target)
-    if os.name == "nt":  # where a folder cannot be opened, and NTFS keeps a journal
-        return
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # from network and shared folders that sync only files
-            raise
-    finally:
-        os.close(folder)
 
 
 def state_key(facts: Any, folders: list[Path]) -> str:

@@ -3,8 +3,10 @@
 from stages._entry.start import PARAMS_FILE, Start
 
 import argparse
+import errno
 import importlib
 import inspect
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,12 +17,17 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from emotion.errors import UserError, did_you_mean
+from emotion.errors import UserError, did_you_mean, disk_problem
 from emotion.params import Params, parse_params, read_params
 from stages._entry.environment import warn_if_unlocked
 from stages._entry.unchanged import changed_code, check_unchanged
 
 P = TypeVar("P", bound=Params)
+
+_KEPT = (
+    "Nothing is half-written; what earlier stages made and a training's last state are kept. Then run `dvc repro` again"
+)
+_NUMBERS = {os.strerror(number): (number,) for number in errno.errorcode}
 
 
 class Section(NamedTuple):
@@ -109,7 +116,8 @@ def run_stage(stage: Callable[..., None], reads: Reads, start: Start) -> None:
     """Call `stage` with the arguments named in `reads` taken from params.yaml, all others from the command line.
 
     An argument `index_dir: Path` is `--index-dir PATH`. Exits 1 with one message when the user can fix what is
-    wrong, or when the stage's code or parameters are no longer those of its `start`: DVC then records nothing.
+    wrong, when a disk is full, broken or forbidden, and when the stage's code or parameters are no longer those of its
+    `start`: DVC then records nothing.
     """
     try:
         arguments = _command_line(stage, skip=reads)
@@ -122,6 +130,21 @@ def run_stage(stage: Callable[..., None], reads: Reads, start: Start) -> None:
         sys.exit(f"{stage.__name__}: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        problem = disk_problem(error) if isinstance(error, OSError) else tensorflow_problem(error)
+        if problem is None:
+            raise
+        sys.exit(f"{stage.__name__}: {problem}. {_KEPT}")
+
+
+def tensorflow_problem(error: Exception) -> str | None:
+    """What TensorFlow, which reads and writes files by itself, says of a full, broken or forbidden disk; else None."""
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is None or not isinstance(error, tensorflow.errors.OpError):
+        return None
+    path, _, reason = str(error.message).partition("\n")[0].rpartition("; ")
+    problems = (disk_problem(OSError(number, reason, path or None)) for number in _NUMBERS.get(reason, ()))
+    return next(problems, None)
 
 
 def changed_params(document: Mapping[str, Any], reads: Reads) -> list[str]:
