@@ -5,13 +5,14 @@ A subcommand's module offers `add_arguments(parser)` and `run(arguments) -> int`
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from emotion.errors import UserError
+from emotion.errors import UserError, disk_problem, shown
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -33,30 +34,13 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; 0 on success, 2 on bad input with one line on stderr."""
-    argv = list(sys.argv[1:] if argv is None else argv)
+    _mend_streams()
+    status = _run(list(sys.argv[1:] if argv is None else argv))
     try:
-        name = argv[0] if argv and argv[0] in COMMANDS else None
-        if name is None:
-            return _overview(argv)
-        module = importlib.import_module(COMMANDS[name][0])
-        status = module.run(_parser(name, module).parse_args(argv[1:]))
         sys.stdout.flush()
-        return int(status)
-    except SystemExit as stop:  # argparse: --help, or a wrong option
-        return stop.code if isinstance(stop.code, int) else BAD_INPUT
-    except UserError as error:
-        return complain(str(error))
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] in ("emotion", "stages"):
-            raise
-        return complain(f"`emotion {argv[0]}` needs {error.name}, which the plain install lacks: {_EXTRAS_HELP}")
-    except BrokenPipeError:  # `emotion predict ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:  # a full disk, a folder that may not be written to
-        return complain(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    except OSError as error:
+        return _output_lost(error)
+    return status
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -66,11 +50,63 @@ class OneLineParser(argparse.ArgumentParser):
         """Exit with 2."""
         self.exit(BAD_INPUT, f"{self.prog}: {message} ({self.prog} --help tells more)\n")
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        (file or sys.stderr).write(message)  # argparse would hide that the disk is full
+
 
 def complain(message: str) -> int:
     """Say on one line of stderr what is wrong; returns the exit status for bad input."""
-    print(f"emotion: {' '.join(message.split())}", file=sys.stderr)
+    print(f"emotion: {shown(' '.join(message.split()))}", file=sys.stderr)
     return BAD_INPUT
+
+
+def _run(argv: list[str]) -> int:
+    try:
+        name = argv[0] if argv and argv[0] in COMMANDS else None
+        if name is None:
+            return _overview(argv)
+        module = importlib.import_module(COMMANDS[name][0])
+        return int(module.run(_parser(name, module).parse_args(argv[1:])))
+    except SystemExit as stop:  # argparse: --help, or a wrong option
+        return stop.code if isinstance(stop.code, int) else BAD_INPUT
+    except UserError as error:
+        return complain(str(error))
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in ("emotion", "stages"):
+            raise
+        return complain(f"`emotion {argv[0]}` needs {error.name}, which the plain install lacks: {_EXTRAS_HELP}")
+    except OSError as error:
+        return _output_lost(error)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _output_lost(error: OSError) -> int:
+    """The exit status when something cannot be written or read: a full disk, a forbidden folder, a reader that left."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try again at its end
+    if isinstance(error, BrokenPipeError):  # `emotion predict ... | head`
+        return 0
+    where = f": {error.filename}" if error.filename else ""
+    return complain(disk_problem(error) or f"{error.strerror or error}{where}")
+
+
+def _mend_streams() -> None:
+    """Open the null device for each standard stream that is closed (`>&-`), or the next file would get its number.
+
+    A file name that is not UTF-8 is printed with escapes.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _parser(name: str, module: ModuleType) -> argparse.ArgumentParser:

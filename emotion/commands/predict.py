@@ -11,6 +11,7 @@ from pathlib import Path
 
 from emotion.commands.options import add_model_options, new_folder, predictor_from
 from emotion.dataset.picture_files import expand
+from emotion.errors import shown
 from emotion.inference.annotation import annotate
 from emotion.inference.predictor import Prediction, read_picture
 from emotion.inference.writers import CsvWriter, JsonWriter, TableWriter
@@ -42,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         for prediction in predictor.predict_many(paths):
             writer.write(prediction)
             if prediction.error is not None:
-                print(f"emotion: {prediction.source}: {prediction.error}", file=sys.stderr)
+                print(f"emotion: {shown(prediction.source)}: {shown(prediction.error)}", file=sys.stderr)
                 status = 2
             elif folder is not None:
                 annotate_file(prediction, folder / names.png_name(Path(prediction.source)))

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from emotion.commands.options import add_model_options, predictor_from
+from emotion.errors import shown
 from emotion.inference.labelled_pictures import labelled_pictures, score
 
 
@@ -26,6 +27,6 @@ def run(arguments: argparse.Namespace) -> int:
     pictures = labelled_pictures(arguments.folder, predictor.labels)
     scored = score(predictor, pictures)
     for source, reason in scored.errors:
-        print(f"emotion: {source}: {reason}", file=sys.stderr)
+        print(f"emotion: {shown(source)}: {shown(reason)}", file=sys.stderr)
     print(json.dumps(scored.as_dict(), indent=2) if arguments.json else "\n".join(scored.lines()))
     return 2 if scored.errors else 0

@@ -127,7 +127,9 @@ def _pixels(image: Image.Image) -> np.ndarray:
 
 
 def _to_8_bits(values: np.ndarray) -> np.ndarray:
-    """16-bit (or wider) grey -> uint8: 65,535 becomes 255."""
+    """16-bit (or wider) grey -> uint8: 65,535 becomes 255. Raises ImageError where a pixel is no number."""
+    if np.isnan(values).any():
+        raise ImageError("a picture with NaN pixels")
     if values.max(initial=0) > 255:
         values = values / 257
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Self, TextIO
 
+from emotion.errors import shown
 from emotion.inference.predictor import FacePrediction, Prediction
 
 
@@ -29,14 +30,14 @@ class TableWriter:
             return
         if not prediction.faces:
             blank = "  ".join(" " * width for width in self._widths)
-            print(f"{'no face':<{self._label_width()}}  {blank}  {'':<20}  {prediction.source}", file=self._out)
+            print(f"{'no face':<{self._label_width()}}  {blank}  {'':<20}  {shown(prediction.source)}", file=self._out)
         for face in prediction.faces:
             values = "  ".join(
                 f"{face.probabilities[label]:>{width}.2f}"
                 for label, width in zip(self._labels, self._widths, strict=True)
             )
             print(
-                f"{face.label:<{self._label_width()}}  {values}  {_box_text(face):<20}  {prediction.source}",
+                f"{face.label:<{self._label_width()}}  {values}  {_box_text(face):<20}  {shown(prediction.source)}",
                 file=self._out,
             )
 
