@@ -83,13 +83,13 @@ class CsvWriter:
         """One row per face; a single row without one where there is none, or an error."""
         empty = [""] * (8 + len(self._labels))
         if not prediction.faces:
-            self._writer.writerow([prediction.source, *empty, prediction.error or ""])
+            self._writer.writerow([shown(prediction.source), *empty, shown(prediction.error or "")])
         for number, face in enumerate(prediction.faces, start=1):
             box = list(face.box.rounded()) if face.box else [""] * 4
             score = "" if face.score is None else f"{face.score:.4f}"
             values = [f"{face.probabilities[label]:.6f}" for label in self._labels]
             self._writer.writerow(
-                [prediction.source, number, *box, score, face.label, f"{face.confidence:.6f}", *values, ""]
+                [shown(prediction.source), number, *box, score, face.label, f"{face.confidence:.6f}", *values, ""]
             )
 
 

@@ -45,8 +45,8 @@ def test_a_disk_that_takes_no_more_is_one_line_and_no_file(stage: str, tiny: Pat
     done = subprocess.run(limited, cwd=tiny, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert [line for line in done.stderr.splitlines() if line.startswith(f"{stage}: ")] == [
-        f"{stage}: {REFUSED[stage]}: File too large; this disk, or a limit of this session (ulimit -f), allows no file of "
-        "that size. Nothing is half-written; what earlier stages made and a training's last state are kept. "
+        f"{stage}: {REFUSED[stage]}: File too large; this disk, or a limit of this session (ulimit -f), allows no file "
+        "of that size. Nothing is half-written; what earlier stages made and a training's last state are kept. "
         "Then run `dvc repro` again"
     ]
     assert "Traceback" not in done.stderr
