@@ -7,17 +7,22 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 
 from emotion.errors import UserError
+
+_MAX_DEPTH = 32
+_MAX_VALUES = 100_000
 
 
 class Params(BaseModel):
     """A validated block of params.yaml.
 
-    An integer is accepted where a float is asked for; nothing else is converted.
+    An integer is accepted where a float is asked for; nothing else is converted. Every count has an upper bound
+    (`Field(le=...)`) that a machine could bear, which tests/stages/test_bounds.py checks.
     """
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 def read_params(path: Path) -> Mapping[str, Any]:
@@ -30,9 +35,33 @@ def parse_params(content: bytes | None, path: Path) -> Mapping[str, Any]:
     if content is None:
         raise UserError(f"{path} is missing; run the stage from the project's root folder")
     try:
+        _check_depth(content, path)
         document = YAML(typ="safe").load(content)
-    except YAMLError as error:
+    except (YAMLError, ValueError, ArithmeticError) as error:
         raise UserError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(document, Mapping):
         raise UserError(f"{path} must hold sections such as `train:`; it holds {type(document).__name__}")
+    _check_size(document, path)
     return document
+
+
+def _check_depth(content: bytes, path: Path) -> None:
+    """Raise UserError where the parser would run out of its stack."""
+    depth = 0
+    for event in YAML(typ="safe").parse(content):
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise UserError(f"{path} nests more than {_MAX_DEPTH} levels deep; parameters need four")
+
+
+def _check_size(document: Mapping[str, Any], path: Path) -> None:
+    """Raise UserError where aliases (`*a`) make a few lines into more values than could ever be compared or shown."""
+    waiting: list[Any] = [document]
+    seen = 0
+    while waiting:
+        value = waiting.pop()
+        inner = list(value.values()) if isinstance(value, Mapping) else value if isinstance(value, list | set) else []
+        seen += len(inner)
+        if seen > _MAX_VALUES:
+            raise UserError(f"{path} holds more than {_MAX_VALUES:,} values, counting each that an alias repeats")
+        waiting += inner

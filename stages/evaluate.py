@@ -23,7 +23,7 @@ from stages._entry.stage import Reads, Section, Values, run_stage
 class MembersParams(Params):
     """What evaluation reads from the `model` section."""
 
-    members: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    members: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(min_length=1, max_length=100)
 
     @field_validator("members")
     @classmethod
@@ -43,12 +43,12 @@ class ViewsParams(Params):
 class EvaluateParams(Params):
     """The `evaluate` section."""
 
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, lt=2**32)
     views: ViewsParams
     robustness: bool
     portable: bool
-    intra_op_threads: int = Field(ge=1)
-    inter_op_threads: int = Field(ge=1)
+    intra_op_threads: int = Field(ge=1, le=1024)
+    inter_op_threads: int = Field(ge=1, le=1024)
 
 
 READS: Reads = {

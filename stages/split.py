@@ -31,7 +31,7 @@ class SplitParams(Params):
 
     val_fraction: float = Field(ge=0, lt=1)
     test_fraction: float = Field(gt=0, lt=1)
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, lt=2**32)
     validation: Literal["train", "public"]  # public: FER2013's PublicTest
     votes: VotesParams
     group_duplicates: Literal["none", "exact", "near"]

@@ -4,12 +4,13 @@ from stages._entry.start import PARAMS_FILE, ROOT
 
 import importlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from emotion.errors import UserError, did_you_mean
+from emotion.errors import UserError
 from emotion.params import read_params
 from emotion.runtime.quiet import import_tensorflow
+from stages._entry.known_keys import tree, unknown_keys
 from stages._entry.stage import Choice, Later, Reading, Shown, Values, resolve
 
 HEADING = "params.yaml:"
@@ -44,32 +45,13 @@ def problems(document: Mapping[str, Any]) -> list[str]:
                 value.load()
         except UserError as error:
             found += str(error).removeprefix(HEADING).strip().split("\n  ")
-    found += unknown_keys(document, known_keys(readings), prefix="")
+    found += unknown_keys(document, known_keys(readings))
     return list(dict.fromkeys(found))
 
 
 def known_keys(readings: list[Reading]) -> dict[str, Any]:
-    """The keys that some stage reads, nested; True where a stage takes everything below."""
-    tree: dict[str, Any] = {}
-    for key in (key for reading in readings for key in _keys(reading)):
-        *parents, last = key.split(".")
-        node = tree
-        for parent in parents:
-            node = node.setdefault(parent, {})
-            if node is True:
-                break
-        else:
-            node[last] = True
-    return tree
-
-
-def unknown_keys(document: Mapping[str, Any], known: Mapping[str, Any], *, prefix: str) -> Iterator[str]:
-    """Yield a line for each key of params.yaml that no stage reads."""
-    for key, value in document.items():
-        if key not in known:
-            yield f"{prefix}{key}: unknown{did_you_mean(key, known)}"
-        elif known[key] is not True and isinstance(value, Mapping):
-            yield from unknown_keys(value, known[key], prefix=f"{prefix}{key}.")
+    """The keys that some stage reads, nested; True where a stage takes what lies below."""
+    return tree([key for reading in readings for key in _keys(reading)])
 
 
 def _keys(reading: Reading) -> list[str]:

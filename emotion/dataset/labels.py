@@ -14,9 +14,15 @@ _SUBSETS = {"PublicTest": "public", "PrivateTest": "private"}
 
 def label_order(labels: Iterable[str]) -> list[str]:
     """Return the distinct labels in the order used everywhere: numbers by value first, then names by code point."""
-    return sorted(set(labels), key=lambda label: (not label.isdecimal(), int(label) if label.isdecimal() else 0, label))
+    return sorted(set(labels), key=lambda label: (*_number(label), label))
 
 
 def subset_of(name: str) -> str:
     """Which of FER2013's test sets a file name belongs to: `public`, `private`, or empty."""
     return _SUBSETS.get(name.partition("_")[0], "")
+
+
+def _number(label: str) -> tuple[bool, int]:
+    """(False, value) of a label that is a number, in ASCII digits; (True, 0) of any other."""
+    is_number = label.isascii() and label.isdecimal() and len(label) < 19
+    return not is_number, int(label) if is_number else 0

@@ -17,7 +17,7 @@ _STEM_CONVOLUTIONS = 2
 class Network(Params):
     """Parameters of `model.mini_xception`."""
 
-    width: int = Field(ge=1)  # filters of the stem (8 in the paper); each module doubles them
+    width: int = Field(ge=1, le=256)  # filters of the stem (8 in the paper); each module doubles them
     modules: int = Field(ge=1, le=5)  # residual modules (4 in the paper); each halves the side
     dropout: float = Field(ge=0, lt=1)  # fraction before the last layer; none in the paper
 

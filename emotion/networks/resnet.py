@@ -23,7 +23,7 @@ _SPATIAL_KERNEL_PX = 7  # of CBAM's spatial attention
 class Network(Params):
     """Parameters of `model.resnet`."""
 
-    width: int = Field(ge=1)  # filters of the stem and the first stage; each further stage doubles them
+    width: int = Field(ge=1, le=256)  # filters of the stem and the first stage; each further stage doubles them
     stages: int = Field(ge=1, le=5)  # each but the first halves the side
     blocks: int = Field(ge=1, le=16)  # residual blocks per stage, two convolutions each
     attention: Literal["none", "squeeze_excitation", "cbam"]

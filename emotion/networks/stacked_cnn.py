@@ -13,8 +13,8 @@ from emotion.params import Params
 class Network(Params):
     """Parameters of `model.stacked_cnn`."""
 
-    filters: int = Field(ge=1)  # of the first convolution; the next have 2, 8 and 8 times as many
-    dense_units: int = Field(ge=1)  # of the first dense layer; the second has twice as many
+    filters: int = Field(ge=1, le=256)  # of the first convolution; the next have 2, 8 and 8 times as many
+    dense_units: int = Field(ge=1, le=16_384)  # of the first dense layer; the second has twice as many
     dropout: float = Field(ge=0, lt=1)  # fraction
 
     def logits(

@@ -47,12 +47,14 @@ class Network(Params):
     resize_px: int = Field(ge=32, le=1024)  # side to which pictures are resized inside the model
     weights: str = Field(min_length=1)  # imagenet | none | path of a weights file of this backbone without its top
     weights_sha256: str  # of that file; empty for imagenet and none
-    frozen_epochs: int = Field(ge=0)  # epochs at the beginning in which only the new layers learn
+    frozen_epochs: int = Field(ge=0, le=10_000)  # epochs at the beginning in which only the new layers learn
     unfreeze: (
-        int | str
+        Annotated[int, Field(le=10_000)] | str
     )  # what of the backbone learns afterwards: all | its last N layers (0 = none) | from this layer on
-    finetune_learning_rate: Annotated[float, Field(gt=0)]  # peak of the second phase; the first has train.learning_rate
-    dense_units: int = Field(ge=1)
+    finetune_learning_rate: Annotated[
+        float, Field(gt=0, le=1000)
+    ]  # peak of the second phase; the first has train.learning_rate
+    dense_units: int = Field(ge=1, le=16_384)
     dropout: float = Field(ge=0, lt=1)  # fraction after the dense layer
 
     @field_validator("backbone")

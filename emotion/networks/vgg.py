@@ -17,10 +17,10 @@ from emotion.params import Params
 class Network(Params):
     """Parameters of `model.vgg`."""
 
-    width: int = Field(ge=1)  # filters of the first block; each further block doubles them
+    width: int = Field(ge=1, le=256)  # filters of the first block; each further block doubles them
     blocks: int = Field(ge=1, le=6)  # each halves the side
     convolutions: int = Field(ge=1, le=4)  # per block
-    dense_units: int = Field(ge=1)
+    dense_units: int = Field(ge=1, le=16_384)
     block_dropout: Annotated[float, Field(ge=0, lt=1)]  # fraction after the last block; rises evenly up to there
     dense_dropout: Annotated[float, Field(ge=0, lt=1)]  # fraction before and after the dense layer
 

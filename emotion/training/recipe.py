@@ -28,26 +28,26 @@ class Recipe(Params):
 
     backend: Literal["tensorflow", "jax"]
     precision: Literal["float32", "bfloat16"]  # bfloat16 is mixed: float32 weights
-    intra_op_threads: int = Field(ge=1)  # threads of one operation; part of the result, bit for bit
-    inter_op_threads: int = Field(ge=1)  # operations at once
+    intra_op_threads: int = Field(ge=1, le=1024)  # threads of one operation; part of the result, bit for bit
+    inter_op_threads: int = Field(ge=1, le=1024)  # operations at once
     portable: bool  # the same bits on every x86-64 processor with AVX2 and FMA
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
-    devices: int = Field(ge=1)  # that share each batch: GPUs, or the CPU standing in for as many
+    epochs: int = Field(ge=1, le=10_000)
+    batch_size: int = Field(ge=1, le=65_536)
+    devices: int = Field(ge=1, le=1024)  # that share each batch: GPUs, or the CPU standing in for as many
     init: Init
     optimizer: Literal["sgd", "adam", "adamw"]  # sgd is SGD with Nesterov momentum 0.9
-    learning_rate: float = Field(gt=0)  # the peak of the schedule
+    learning_rate: float = Field(gt=0, le=1000)  # the peak of the schedule
     schedule: Literal["constant", "cosine", "plateau"]
     warmup_epochs: float = Field(ge=0)  # linear, before a cosine
-    plateau_patience: int = Field(ge=1)  # epochs
+    plateau_patience: int = Field(ge=1, le=10_000)  # epochs
     plateau_factor: float = Field(gt=0, lt=1)
-    weight_decay: float = Field(ge=0)  # Keras' decoupled decay, kernels only
+    weight_decay: float = Field(ge=0, le=1000)  # Keras' decoupled decay, kernels only
     label_smoothing: float = Field(ge=0, lt=1)
     ema_decay: float = Field(ge=0, lt=1)  # per step; 0 = off
     targets: Literal["label", "crowd", "votes", "drawn"]
     class_weights: Literal["none", "balanced"]
     keep: Literal["best", "last"]  # by validation accuracy
-    early_stopping_patience: int = Field(ge=0)  # epochs without a better validation loss; 0 = off
+    early_stopping_patience: int = Field(ge=0, le=10_000)  # epochs without a better validation loss; 0 = off
 
     def pins(self) -> dict[str, Any]:
         """The arguments of `emotion.runtime.pins.pin`, except the seed."""

@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails
 from emotion.errors import UserError, did_you_mean, disk_problem
 from emotion.params import Params, parse_params, read_params
 from stages._entry.environment import warn_if_unlocked
+from stages._entry.known_keys import declared_keys, tree, unknown_keys
 from stages._entry.unchanged import changed_code, check_unchanged
 
 P = TypeVar("P", bound=Params)
@@ -27,7 +28,8 @@ P = TypeVar("P", bound=Params)
 _KEPT = (
     "Nothing is half-written; what earlier stages made and a training's last state are kept. Then run `dvc repro` again"
 )
-_NUMBERS = {os.strerror(number): (number,) for number in errno.errorcode}
+_OUT_OF_MEMORY = "the memory is full; make train.batch_size, the network or preprocess.size_px smaller"
+_NUMBERS = {os.strerror(number): number for number in errno.errorcode}
 
 
 class Section(NamedTuple):
@@ -123,6 +125,7 @@ def run_stage(stage: Callable[..., None], reads: Reads, start: Start) -> None:
         arguments = _command_line(stage, skip=reads)
         warn_if_unlocked()
         document = parse_params(start.params, PARAMS_FILE)
+        check_keys(document, start)
         stage(**arguments, **{name: resolve(document, reading) for name, reading in reads.items()})
         changed = changed_code(start, stage.__name__, document) + changed_params(document, reads)
         check_unchanged(stage.__name__, changed)
@@ -131,20 +134,34 @@ def run_stage(stage: Callable[..., None], reads: Reads, start: Start) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        problem = disk_problem(error) if isinstance(error, OSError) else tensorflow_problem(error)
+        problem = machine_problem(error)
         if problem is None:
             raise
         sys.exit(f"{stage.__name__}: {problem}. {_KEPT}")
 
 
-def tensorflow_problem(error: Exception) -> str | None:
-    """What TensorFlow, which reads and writes files by itself, says of a full, broken or forbidden disk; else None."""
+def check_keys(document: Mapping[str, Any], start: Start) -> None:
+    """Raise UserError for a key of params.yaml that no stage declares: `data.sorce` would change nothing, silently."""
+    if strange := list(unknown_keys(document, tree(declared_keys(start)))):
+        raise UserError(_in_params(strange))
+
+
+def machine_problem(error: Exception) -> str | None:
+    """Say what a full, broken or forbidden disk or a full memory refused; None for any other error.
+
+    TensorFlow reads and writes files by itself, with errors of its own.
+    """
+    if isinstance(error, OSError):
+        return disk_problem(error)
+    if isinstance(error, MemoryError):
+        return _OUT_OF_MEMORY
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is None or not isinstance(error, tensorflow.errors.OpError):
         return None
     path, _, reason = str(error.message).partition("\n")[0].rpartition("; ")
-    problems = (disk_problem(OSError(number, reason, path or None)) for number in _NUMBERS.get(reason, ()))
-    return next(problems, None)
+    if reason in _NUMBERS:
+        return disk_problem(OSError(_NUMBERS[reason], reason, path or None))
+    return _OUT_OF_MEMORY if isinstance(error, tensorflow.errors.ResourceExhaustedError) else None
 
 
 def changed_params(document: Mapping[str, Any], reads: Reads) -> list[str]:
@@ -232,8 +249,14 @@ def _problem(details: ErrorDetails, key: str, params_class: type[Params]) -> str
     if isinstance(details["input"], Mapping):  # a rule between several keys: the message names them
         return f"{full_key}: {details['msg'].removeprefix('Value error, ')}"
     quotable = details["type"] == "string_type" and isinstance(details["input"], int | float)
-    quote = f"; quote it: '{details['input']}'" if quotable else ""
-    return f"{full_key}: {details['input']!r}: {details['msg'].removeprefix('Value error, ')}{quote}"
+    quote = f"; quote it: '{str(details['input'])[:100]}'" if quotable else ""
+    return f"{full_key}: {_quoted(details['input'])}: {details['msg'].removeprefix('Value error, ')}{quote}"
+
+
+def _quoted(value: Any) -> str:
+    """A value as it is written in Python, its middle left out where it is long."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:100]}...{text[-20:]}"
 
 
 def _keys_at(params_class: type[Params], location: Sequence[int | str]) -> Iterable[str]:
@@ -247,4 +270,4 @@ def _keys_at(params_class: type[Params], location: Sequence[int | str]) -> Itera
 
 
 def _one_of(value: Any, names: list[str]) -> str:
-    return f"{value!r} is not one of {', '.join(names)}{did_you_mean(str(value), names)}"
+    return f"{_quoted(value)} is not one of {', '.join(names)}{did_you_mean(str(value), names)}"

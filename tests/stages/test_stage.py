@@ -1,7 +1,8 @@
 """The entry of a stage: paths from the command line, parameters from params.yaml, errors in one message."""
 
-from stages._entry.start import Start
+from stages._entry.start import PIPELINE_FILE, Start
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ from pydantic import Field
 
 from emotion.errors import UserError
 from emotion.params import Params, read_params
+from stages._entry.known_keys import declared_keys, tree
 from stages._entry.stage import (
     Block,
     Choice,
@@ -20,6 +22,7 @@ from stages._entry.stage import (
     run_stage,
     validate,
 )
+from tools.check_params import all_readings, known_keys
 
 
 class Inner(Params):
@@ -55,8 +58,13 @@ def call(monkeypatch: pytest.MonkeyPatch, yaml: str, *words: str) -> dict[str, A
 
     Path("params.yaml").write_text(yaml)
     monkeypatch.setattr("sys.argv", ["stage", *words])
-    run_stage(stage, {"params": Section("knobs", Knobs)}, Start.now())
+    run_stage(stage, {"params": Section("knobs", Knobs)}, start())
     return kept
+
+
+def start() -> Start:
+    """What a stage finds whose dvc.yaml knows of the section `knobs` alone."""
+    return replace(Start.now(), pipeline=b"stages: {stage: {params: [knobs]}}")
 
 
 YAML = "knobs: {fraction: 5e-1, seed: 3, mode: none, inner: {distance: 4}}\n"
@@ -88,7 +96,7 @@ def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPa
     Path("params.yaml").write_text(YAML)
     monkeypatch.setattr("sys.argv", ["stage"])
     with pytest.raises(KeyError):
-        run_stage(stage, {}, Start.now())
+        run_stage(stage, {}, start())
 
 
 def test_an_interrupt_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +106,7 @@ def test_an_interrupt_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("params.yaml").write_text(YAML)
     monkeypatch.setattr("sys.argv", ["stage"])
     with pytest.raises(SystemExit) as caught:
-        run_stage(stage, {}, Start.now())
+        run_stage(stage, {}, start())
     assert caught.value.code == 130
 
 
@@ -161,6 +169,15 @@ def test_numbers_are_read_as_dvc_reads_them() -> None:
         ("", "must hold sections such as `train:`; it holds NoneType"),
         ("- 1\n", "must hold sections .* it holds list"),
         ("a: [1\n", "is not valid YAML"),
+        ("[" * 5000, "nests more than 32 levels deep"),
+        ("a: " + "{a: " * 5000, "nests more than 32 levels deep"),
+        ("a: &a [1, *a]\n", "holds more than 100,000 values"),
+        (
+            "\n".join(["a0: &a0 [1, 2]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 40))]),
+            "100,000 values",
+        ),
+        ("a: 2001-99-99\n", "is not valid YAML"),
+        ("a: \x00\n", "is not valid YAML"),
         ("a: 1\na: 2\n", 'is not valid YAML.*(?s:.*)duplicate key "a"'),
     ],
 )
@@ -201,4 +218,28 @@ def test_only_the_files_of_the_package_can_be_chosen(name: object) -> None:
         resolve({"data": {"source": name}}, Choice("data.source", "emotion.sources", "Source", "source"))
 
 
-# --- writing ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("extra", "line"),
+    [
+        ("nobs: {}", "nobs: unknown; did you mean 'knobs'?"),
+        ("data: {sorce: kaggle}", "data.sorce: unknown; did you mean 'source'?"),
+        ("data: {synthetic: {seed: 1}, local: {}, kagle: {}}", "data.kagle: unknown; did you mean 'kaggle'?"),
+        ("model: {vgg: {anything: 1}, resnet: {}, vg: {}}", "model.vg: unknown; did you mean 'vgg'?"),
+        ("model: {__init__: {}}", "model.__init__: unknown"),
+        ("3: 4", "3: unknown"),
+    ],
+)
+def test_a_key_that_no_stage_declares_ends_every_stage(extra: str, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stage() -> None:
+        raise AssertionError("must not run")
+
+    pipeline = PIPELINE_FILE.read_text().replace("stages:\n", "stages:\n  stage: {params: [knobs]}\n", 1)
+    Path("params.yaml").write_text(f"{YAML}{extra}\n")
+    monkeypatch.setattr("sys.argv", ["stage"])
+    with pytest.raises(SystemExit) as caught:
+        run_stage(stage, {}, replace(Start.now(), pipeline=pipeline.encode()))
+    assert str(caught.value) == f"stage: params.yaml:\n  {line}"
+
+
+def test_what_dvc_yaml_declares_is_what_the_stages_read() -> None:
+    assert tree(declared_keys(Start.now())) == known_keys(all_readings())

@@ -30,8 +30,8 @@ class Source(Params):
     """Parameters of `data.synthetic`."""
 
     seed: int = Field(ge=0, lt=2**32)
-    train_images: int = Field(ge=14)
-    test_images: int = Field(ge=7)
+    train_images: int = Field(ge=14, le=1_000_000)
+    test_images: int = Field(ge=7, le=1_000_000)
     min_intensity: float = Field(ge=0, le=1)  # of an expression, as a fraction of the full one
     noise: float = Field(ge=0, le=0.5)  # the noisiest picture's standard deviation, as a fraction of the grey range
 
