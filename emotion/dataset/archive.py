@@ -4,11 +4,12 @@ import hashlib
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from emotion.errors import UserError
+from emotion.errors import UserError, shown
 from emotion.files import write_entry, written_whole
 
 SPLITS = ("train", "val", "test")
@@ -67,10 +68,14 @@ class ArchiveSummary(NamedTuple):
 
 
 def parse_path(path: str) -> Face:
-    """Split `<split>/<label>/<name>` into a Face; raises DatasetError for any other form."""
+    """Split `<split>/<label>/<name>` into a Face; raises DatasetError for any other form and odd characters."""
     parts = path.split("/")
     if len(parts) != 3 or parts[0] not in SPLITS or not all(parts) or {".", ".."} & set(parts):
-        raise DatasetError(f"archive member {path!r} is not of the form <split>/<label>/<name>, split one of {SPLITS}")
+        raise DatasetError(
+            f"archive member {shown(path)!r} is not of the form <split>/<label>/<name>, split one of {SPLITS}"
+        )
+    if shown(path) != path:
+        raise DatasetError(f"archive member {shown(path)} holds characters that no table of names can; rename it")
     return Face(path, *parts)
 
 
@@ -115,18 +120,29 @@ def read_faces(path: Path, members: list[str]) -> Iterator[bytes]:
     """Yield the image bytes of `members`, in the order given. Raises DatasetError when one is missing or damaged."""
     with _opened(path) as archive:
         for member in members:
-            try:
+            with readable(f"{path}: {shown(member)}", "run the download stage again"):
                 content = archive.read(member)
-            except (KeyError, zipfile.BadZipFile, EOFError) as error:
-                raise DatasetError(f"{path}: cannot read {member} ({error}); run the download stage again") from error
             yield content
 
 
-def _opened(path: Path) -> zipfile.ZipFile:
+@contextmanager
+def readable(what: str, cure: str) -> Iterator[None]:
+    """Turn whatever is raised while foreign bytes are read into a DatasetError that names them.
+
+    On damaged bytes zipfile and its decompressors raise anything: BadZipFile, zlib.error, LZMAError, OSError,
+    struct.error, UnicodeDecodeError, RuntimeError (a password), NotImplementedError (a compression that Python lacks).
+    """
     try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
+        raise DatasetError(f"{what} cannot be read ({shown(error) or type(error).__name__}); {cure}") from error
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    with readable(str(path), "run the download stage again"):
         return zipfile.ZipFile(path)
-    except (FileNotFoundError, zipfile.BadZipFile) as error:
-        raise DatasetError(f"{path} is not a readable zip ({error}); run the download stage again") from error
 
 
 def _digest_entry(member: str, content: bytes) -> bytes:

@@ -3,11 +3,12 @@
 import csv
 import io
 import math
+import os
+import re
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -15,16 +16,19 @@ from typing import IO, Any
 import cv2
 import numpy as np
 
-from emotion.dataset.archive import Dataset, DatasetError
+from emotion.dataset.archive import Dataset, DatasetError, readable
 from emotion.dataset.labels import FER2013_CODES
 from emotion.dataset.picture_files import SUFFIXES
 from emotion.dataset.votes import rename_votes
+from emotion.errors import shown
 
 _SPLIT_FOLDERS = {"train": "train", "val": "val", "validation": "val", "test": "test"}
 _CSV_COLUMNS = ("emotion", "pixels", "Usage")
 _CSV_USAGES = {"Training": "train", "PublicTest": "test", "PrivateTest": "test"}
 _CSV_LABELS = {str(code): label for code, label in enumerate(FER2013_CODES)}
-_MAX_FIELD = 2**31 - 1  # characters; the csv module's default fits a picture of about 180x180
+_NUMBERS = re.compile(r"[0-9\s]*", re.ASCII)
+_MAX_LINE = 2**24  # characters of a table, enough for a picture of 2048x2048
+_MAX_PICTURE_BYTES = 500_000_000  # five for each pixel of the largest picture that is decoded
 _LISTED = 10  # files or folders named in an error
 _EXPECTED = (
     "expected train/<label>/<image> with test/<label>/<image> (and optionally val/ or validation/), "
@@ -44,21 +48,19 @@ def read_folder(folder: Path) -> Dataset:
     files = {entry.relative_to(folder).as_posix(): entry for entry in entries if entry.is_file()}
     if table := _table_among(files, lambda file: file.open("rb"), where=str(folder)):
         return read_csv(files[table])
-    return _labelled_images(files, Path.read_bytes, where=str(folder))
+    return _labelled_images(files, _read_file, where=str(folder))
 
 
 def read_zip(path: Path) -> Dataset:
     """Read a zip of labelled images, or one that holds FER2013's CSV; nothing is unpacked. Raises DatasetError."""
-    try:
+    with readable(str(path), "download or copy the zip again"):
         archive = zipfile.ZipFile(path)  # stays open for as long as the dataset may be read
-    except zipfile.BadZipFile as error:
-        raise DatasetError(f"{path} is not a readable zip ({error}); download or copy it again") from error
     files: dict[str, str] = {}
     for info in archive.infolist():
         if not info.is_dir() and not _is_clutter(name := _member_path(info.filename, where=str(path))):
             _put(files, name, info.filename, where=str(path))
     if table := _table_among(files, archive.open, where=str(path)):
-        with _damage_named(archive, table):
+        with _member_named(archive, table):
             return _read_table(archive.open(files[table]), where=f"{path}:{table}")
     return _labelled_images(files, partial(_read_member, archive), where=str(path))
 
@@ -69,7 +71,8 @@ def read_csv(path: Path) -> Dataset:
     Columns: emotion (0-6), pixels (2,304 numbers 0-255, row-major 48x48; any square size is taken), Usage.
     Source: the "Challenges in Representation Learning" data (https://arxiv.org/abs/1307.0414). Raises DatasetError.
     """
-    return _read_table(path.open("rb"), where=str(path))
+    with readable(str(path), "check the disk, or copy the table again"):
+        return _read_table(path.open("rb"), where=str(path))
 
 
 def relabel(dataset: Dataset, names: Mapping[str, str | None]) -> Dataset:
@@ -98,19 +101,25 @@ def relabel(dataset: Dataset, names: Mapping[str, str | None]) -> Dataset:
     return Dataset(keys, dataset.read, dataset.origin, votes)
 
 
+def _read_file(path: Path) -> bytes:
+    with readable(shown(path), "check the disk, or remove the file"):
+        _check_size(path.stat().st_size, shown(path))
+        return path.read_bytes()
+
+
 def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
-    with _damage_named(archive, name):
+    with _member_named(archive, name):
+        _check_size(archive.getinfo(name).file_size, f"{archive.filename}: {shown(name)}")
         return archive.read(name)
 
 
-@contextmanager
-def _damage_named(archive: zipfile.ZipFile, name: str) -> Iterator[None]:
-    try:
-        yield
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise DatasetError(f"{archive.filename}: member {name} is damaged ({error}); get the zip again") from error
-    except (RuntimeError, NotImplementedError) as error:  # a password, or a compression that Python lacks
-        raise DatasetError(f"{archive.filename}: cannot unpack {name} ({error}); pack a plain zip") from error
+def _member_named(archive: zipfile.ZipFile, name: str) -> AbstractContextManager[None]:
+    return readable(f"{archive.filename}: member {shown(name)}", "get the zip again, or pack a plain one")
+
+
+def _check_size(size_bytes: int, what: str) -> None:
+    if size_bytes > _MAX_PICTURE_BYTES:
+        raise DatasetError(f"{what} is {size_bytes / 1e6:,.0f} MB large, more than any picture; remove it")
 
 
 def _member_path(name: str, *, where: str) -> str:
@@ -126,9 +135,21 @@ def _is_clutter(path: str) -> bool:
     return "__MACOSX" in parts or parts[-1].lower() == "thumbs.db" or any(part.startswith(".") for part in parts)
 
 
+def _kept(name: str) -> str:
+    """A name as the archive and its tables can keep it: other bytes than UTF-8 and control characters as %FF."""
+    if shown(name) == name:
+        return name
+    return "".join(
+        character if shown(character) == character else "".join(f"%{byte:02X}" for byte in os.fsencode(character))
+        for character in name
+    )
+
+
 def _put(keys: dict[str, Any], path: str, key: Any, *, where: str) -> None:
     if path in keys:
-        raise DatasetError(f"{where}: two files claim {path}: {keys[path]!s} and {key!s}; rename or remove one")
+        raise DatasetError(
+            f"{where}: two files claim {path}: {shown(keys[path])} and {shown(key)}; rename or remove one"
+        )
     keys[path] = key
 
 
@@ -139,15 +160,15 @@ def _table_among(files: Mapping[str, Any], opened: Callable[[Any], IO[bytes]], *
         return None
     fitting = []
     for name in tables:
-        with _text(opened(files[name])) as table:
-            fitting += [name] if set(_CSV_COLUMNS) <= set(_header(csv.reader(table))) else []
+        with readable(f"{where}: {shown(name)}", "get it again"), _text(opened(files[name])) as table:
+            fitting += [name] if set(_CSV_COLUMNS) <= set(_header(csv.reader(_lines(table)))) else []
     if len(fitting) != 1:
         raise DatasetError(f"{where}: {len(fitting)} of the tables {_listed(tables)} are FER2013's; {_EXPECTED}")
     return fitting[0]
 
 
 def _labelled_images(files: Mapping[str, Any], read: Callable[[Any], bytes], *, where: str) -> Dataset:
-    images = {tuple(name.split("/")): key for name, key in files.items() if _is_image(name)}
+    images = {tuple(_kept(name).split("/")): key for name, key in files.items() if _is_image(name)}
     depth = _wrapping_folders(list(images))
     has_splits = any(_split_of(parts[depth]) for parts in images)
     keys: dict[str, Any] = {}
@@ -219,15 +240,23 @@ def _text(content: IO[bytes]) -> io.TextIOWrapper:
     return io.TextIOWrapper(content, encoding="utf-8-sig", errors="replace", newline="")
 
 
+def _lines(table: io.TextIOWrapper) -> Iterator[str]:
+    """The lines of a table. Raises DatasetError for one so long that it would fill the memory."""
+    while line := table.readline(_MAX_LINE):
+        if len(line) == _MAX_LINE:
+            raise DatasetError(f"a line of more than {_MAX_LINE:,} characters: no table of faces has one")
+        yield line
+
+
 def _header(rows: Iterator[list[str]]) -> list[str]:
     """The column names, stripped: icml_face_data.csv has spaces before them."""
     return [column.strip() for column in next(rows, [])]
 
 
 def _read_table(content: IO[bytes], *, where: str) -> Dataset:
-    csv.field_size_limit(_MAX_FIELD)
+    csv.field_size_limit(_MAX_LINE)  # its own limit is a picture of about 180x180
     with _text(content) as table:
-        return _labelled_rows(csv.reader(table), where=where)
+        return _labelled_rows(csv.reader(_lines(table)), where=where)
 
 
 def _labelled_rows(rows: Iterator[list[str]], *, where: str) -> Dataset:
@@ -250,7 +279,9 @@ def _labelled_rows(rows: Iterator[list[str]], *, where: str) -> Dataset:
 
 def _pixels(text: str) -> np.ndarray:
     """Pixels of one CSV row as a square uint8 array; raises ValueError."""
-    values = bytes(map(int, text.split()))  # refuses anything but numbers from 0 to 255
+    if not _NUMBERS.fullmatch(text):  # int() would also take `1_0` and other scripts' digits
+        raise ValueError("pixels are whole numbers, 0 to 255, with spaces between them")
+    values = bytes(map(int, text.split()))  # refuses what is over 255
     size_px = math.isqrt(len(values))
     if not values or size_px * size_px != len(values):
         raise ValueError(f"{len(values)} pixels: not a square")

@@ -39,6 +39,8 @@ def _read(candidate: Path) -> Dataset:
             f"{candidate} is a link to a folder; DVC does not look into it and would miss a change there. "
             "Move the folder here, or pack it into a zip (a link to a zip is fine)"
         )
+    if not candidate.is_dir() and not candidate.is_file():
+        raise DatasetError(f"{candidate} is a pipe or a device; put a file here")
     if candidate.is_dir():
         return read_folder(candidate)
     match candidate.suffix.lower():
