@@ -25,11 +25,12 @@ def run(arguments: argparse.Namespace) -> int:
         import uvicorn
         import websockets  # noqa: F401 (uvicorn uses it; without it the webcam fails silently)
 
-        from emotion.web.server import allowed_hosts, create_app, is_loopback
+        from emotion.web.patience import server_config
+        from emotion.web.server import MAX_FRAME_BYTES, allowed_hosts, create_app, is_loopback
     except ImportError as error:
         raise UserError(f"the web page needs {error.name}: pip install 'emotion[app]'") from None
-    if not arguments.max_upload_mb > 0:
-        raise UserError(f"--max-upload-mb is {arguments.max_upload_mb}; it must be more than 0")
+    if not 0 < arguments.max_upload_mb <= 1000:
+        raise UserError(f"--max-upload-mb is {arguments.max_upload_mb}; it must be more than 0, and at most 1000")
     limit_bytes = int(arguments.max_upload_mb * 1e6)
     app = create_app(predictor_from(arguments), max_upload_bytes=limit_bytes, hosts=allowed_hosts(arguments.host))
     listener = _bound(arguments.host, arguments.port)
@@ -37,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"http://{shown}:{listener.getsockname()[1]}  (Ctrl-C stops it)", flush=True)
     if not is_loopback(arguments.host):
         print("Anyone who can reach this machine can open the page.", flush=True)
-    config = uvicorn.Config(app, log_level="warning", access_log=False, ws="websockets-sansio", ws_max_size=limit_bytes)
+    config = server_config(app, max_frame_bytes=min(limit_bytes, MAX_FRAME_BYTES))
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
     return 0

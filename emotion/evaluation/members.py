@@ -41,7 +41,8 @@ class Member:
     @property
     def network_name(self) -> str:
         """What the network is called in params.yaml."""
-        return str(self.about.made_with.get("network", {}).get("name", f"of member {self.name}"))
+        network = self.about.made_with.get("network")
+        return str(network.get("name") if isinstance(network, dict) else f"of member {self.name}")
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Logits, before the temperature, of uint8 images [n, size, size, channels]: float64 [n, label_count]."""

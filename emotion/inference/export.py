@@ -89,12 +89,14 @@ def export(
     _check(model_path, output, format_name, precision)
     about = read_about(model_path)
     try:
-        keras = import_keras()
+        import_keras()
     except ImportError:
         raise UserError("exporting needs Keras: pip install 'emotion[pipeline]'") from None
+    from emotion.model.file import load_model
+
     faces, labels = comparison_faces(faces_path, about)
     original = KerasModel(model_path)
-    model = keras.models.load_model(model_path, compile=False)
+    model, _ = load_model(model_path)
     kind = FORMATS[format_name]
     bound = MAX_DIFFERENCE[precision] if max_difference is None else max_difference
     with _written_whole(output) as temporary:

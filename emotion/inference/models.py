@@ -1,14 +1,16 @@
 """Open any model file, LiteRT, ONNX or Keras, the same way: faces in, calibrated probabilities out."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from emotion.errors import UserError
-from emotion.model.about import ModelAbout, parse_about, read_about
+from emotion.errors import UserError, shown
+from emotion.model.about import ModelAbout, check_file, check_shapes, parse_about, read_about
 
 PUBLISHED = Path(__file__).parents[1] / "published" / "model.tflite"
+_OFF = 0.05  # what rounding to 8 bits may add to a sum of probabilities
 _ABOUT_KEY = "emotion.json"  # of an ONNX file's metadata_props
 
 
@@ -28,14 +30,32 @@ def open_model(path: Path) -> FaceModel:
     """
     if not path.exists():
         raise UserError(f"model {path} does not exist; give a .tflite, .onnx or .keras file")
-    match path.suffix.lower():
-        case ".tflite":
-            return LiteRTModel(path)
-        case ".onnx":
-            return OnnxModel(path)
-        case ".keras":
-            return KerasModel(path)
-    raise UserError(f"model {path} is not a .tflite, .onnx or .keras file; `emotion export` makes one from a .keras")
+    kinds: dict[str, Callable[[Path], FaceModel]] = {".tflite": LiteRTModel, ".onnx": OnnxModel, ".keras": KerasModel}
+    kind = kinds.get(path.suffix.lower())
+    if kind is None:
+        ways = "`emotion export` makes one from a .keras"
+        raise UserError(f"model {path} is not a .tflite, .onnx or .keras file; {ways}")
+    check_file(path)
+    model = kind(path)
+    _check_answers(path, model)
+    return model
+
+
+def _check_answers(path: Path, model: FaceModel) -> None:
+    """Raise UserError unless a black and a white face each get a probability for every label."""
+    about = model.about
+    faces = np.zeros((2, about.size_px, about.size_px, about.channels), np.uint8)
+    faces[1] = 255
+    try:
+        answers = model.probabilities(faces)
+    except Exception as error:  # each runtime has exceptions of its own
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path} cannot answer for a face ({shown(reason)[:300]}); export it again") from None
+    if answers.shape != (2, len(about.labels)):
+        says, gives = f"{len(about.labels)} labels", "x".join(map(str, answers.shape))
+        raise UserError(f"{path} says it has {says}, but its answers to two faces are {gives}; export it again")
+    if not (np.isfinite(answers).all() and answers.min() >= -_OFF and np.abs(answers.sum(axis=1) - 1).max() <= _OFF):
+        raise UserError(f"{path} does not answer with probabilities that sum to one; export it again")
 
 
 class LiteRTModel:
@@ -46,10 +66,7 @@ class LiteRTModel:
 
         self.about = read_about(path)
         self._model = LiteModel(path)
-        expected = (self.about.size_px, self.about.size_px, self.about.channels)
-        if self._model.input_shape != expected:
-            has, says = ("x".join(map(str, shape)) for shape in (self._model.input_shape, expected))
-            raise UserError(f"{path} says its faces are {says}, but it takes {has}; export it again")
+        check_shapes(path, self.about, takes=self._model.input_shape)
 
     def probabilities(self, faces: np.ndarray) -> np.ndarray:
         """uint8 [n, size_px, size_px, channels], 0-255 -> float32 [n, labels]."""
@@ -72,7 +89,11 @@ class OnnxModel:
         except Exception as error:  # ONNX Runtime's own exceptions share no other base
             reason = (str(error).splitlines() or [""])[0]
             raise UserError(f"{path} is not an ONNX model made by `emotion export` ({reason})") from None
-        self._input = self._session.get_inputs()[0].name
+        inputs = self._session.get_inputs()
+        if len(inputs) != 1:
+            raise UserError(f"{path} takes {len(inputs)} inputs in place of one, the faces; export it again")
+        check_shapes(path, self.about, takes=tuple(inputs[0].shape[1:]))
+        self._input = inputs[0].name
 
     def probabilities(self, faces: np.ndarray) -> np.ndarray:
         """uint8 [n, size_px, size_px, channels], 0-255 -> float32 [n, labels]."""
@@ -83,15 +104,16 @@ class KerasModel:
     """A .keras as the pipeline writes it; needs the `pipeline` extra."""
 
     def __init__(self, path: Path) -> None:
-        self.about = read_about(path)
         try:
-            keras = import_keras()
+            import_keras()
         except ImportError:
             raise UserError(
                 f"{path} needs Keras: pip install 'emotion[pipeline]', "
                 f"or export it where that is installed: emotion export --format litert {path} model.tflite"
             ) from None
-        self._model = keras.models.load_model(path, compile=False)
+        from emotion.model.file import load_model
+
+        self._model, self.about = load_model(path)
 
     def probabilities(self, faces: np.ndarray) -> np.ndarray:
         """uint8 [n, size_px, size_px, channels], 0-255 -> float32 [n, labels]."""

@@ -1,15 +1,23 @@
-"""What travels with a model, and how it is read from a file without any machine-learning library."""
+"""What travels with a model, and how it is read from a file without any machine-learning library.
+
+A model file may come from anywhere: nothing that it says of itself is believed before it is checked.
+"""
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from emotion.errors import UserError
+from emotion.errors import UserError, shown
 
 ABOUT_ENTRY = "emotion.json"
+MAX_MODEL_BYTES = 2_000_000_000  # of a model file; the largest backbone of keras.applications has 1.5 GB
+_MAX_ABOUT_BYTES = 1_000_000
+_UNPACKED = 2  # times as large as it is, a .keras may unpack to: the pipeline and Keras pack nothing
+_MAX_LABELS, _MAX_LABEL, _MAX_SIZE_PX = 1000, 200, 1024
 
 
 @dataclass(frozen=True)
@@ -33,29 +41,111 @@ class ModelAbout:
     prior: list[float] = field(default_factory=list)
 
 
+# Fact -> (whether a value will do, what is expected). Without pydantic, which the plain install lacks.
+_RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "labels": (
+        lambda value: (
+            isinstance(value, list)
+            and 1 <= len(value) <= _MAX_LABELS
+            and all(
+                isinstance(label, str) and 1 <= len(label) <= _MAX_LABEL and shown(label) == label for label in value
+            )
+            and len(set(value)) == len(value)
+        ),
+        f"1 to {_MAX_LABELS} different names",
+    ),
+    "size_px": (lambda value: type(value) is int and 1 <= value <= _MAX_SIZE_PX, f"a number from 1 to {_MAX_SIZE_PX}"),
+    "channels": (lambda value: type(value) is int and value in (1, 3), "1 or 3"),
+    "temperature": (
+        lambda value: value is None or (type(value) in (int, float) and isfinite(value) and value > 0),
+        "a number over 0, or null",
+    ),
+    "made_with": (lambda value: isinstance(value, dict), "names with values"),
+}
+
+
 def read_about(path: Path) -> ModelAbout:
     """Read what travels with a .keras, or with a file that has a zip appended, such as an exported .tflite.
 
     Raises UserError when the file is not a model of this project.
     """
+    check_file(path)
     try:
         with zipfile.ZipFile(path) as archive:
+            if (size := archive.getinfo(ABOUT_ENTRY).file_size) > _MAX_ABOUT_BYTES:
+                raise ValueError(f"its {ABOUT_ENTRY} would unpack to {size:,} bytes")
             return parse_about(archive.read(ABOUT_ENTRY))
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist; train it with `dvc repro`, or `dvc pull` it") from None
-    except IsADirectoryError:
-        raise UserError(f"{path} is a folder; name a model file") from None
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
-        raise UserError(
-            f"{path} is not a model made by this pipeline ({error!r}); train one with `dvc repro`"
-        ) from None
+    except Exception as error:  # on damaged bytes zipfile and its decompressors raise anything
+        raise not_ours(path, error) from None
 
 
 def parse_about(content: str | bytes) -> ModelAbout:
-    """The inverse of `format_about`. Raises ValueError or TypeError for anything else."""
-    return ModelAbout(**json.loads(content))
+    """The inverse of `format_about`. Raises ValueError that says in one line what is wrong with anything else."""
+    if len(content) > _MAX_ABOUT_BYTES:
+        raise ValueError(f"its {ABOUT_ENTRY} holds {len(content):,} bytes")
+    try:
+        facts = json.loads(content)
+    except RecursionError:
+        raise ValueError(f"its {ABOUT_ENTRY} nests too deeply") from None
+    if not isinstance(facts, dict):
+        raise ValueError(f"its {ABOUT_ENTRY} holds no names with values")
+    if strange := sorted(facts.keys() - _RULES.keys()):
+        raise ValueError(f"its {ABOUT_ENTRY} has an unknown {strange[0]!r}")
+    for name, (will_do, expected) in _RULES.items():
+        if not will_do(facts.get(name, {} if name == "made_with" else ...)):
+            value = repr(facts.get(name, "missing"))[:100]
+            raise ValueError(f"its {ABOUT_ENTRY} has {name}: {value}; expected {expected}")
+    return ModelAbout(**facts)
 
 
 def format_about(about: ModelAbout) -> bytes:
     """JSON with sorted keys: the same facts, the same bytes."""
     return json.dumps(asdict(about), indent=1, sort_keys=True).encode()
+
+
+def check_file(path: Path) -> None:
+    """Raise UserError unless `path` is a regular file of a model's size: a pipe would be waited for without end."""
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; name a model file")
+    if not path.exists():
+        raise UserError(f"{path} does not exist; train it with `dvc repro`, or `dvc pull` it")
+    if not path.is_file():
+        raise UserError(f"{path} is a pipe or a device; name a model file")
+    if path.stat().st_size > MAX_MODEL_BYTES:
+        raise UserError(f"{path} is larger than {MAX_MODEL_BYTES / 1e9:g} GB, which no model of this pipeline is")
+
+
+def check_packed(path: Path) -> None:
+    """Read every byte of a .keras. Raises UserError where a checksum is wrong, or where it unpacks to a flood."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(info.file_size for info in archive.infolist())
+            if unpacked > _UNPACKED * path.stat().st_size + _MAX_ABOUT_BYTES:
+                raise ValueError(f"it would unpack to {unpacked:,} bytes")
+            if broken := archive.testzip():
+                raise ValueError(f"its {broken} is damaged")
+    except Exception as error:
+        raise not_ours(path, error) from None
+
+
+def check_shapes(path: Path, about: ModelAbout, *, takes: tuple[Any, ...], gives: int | None = None) -> None:
+    """Raise UserError when a network takes or gives another thing than its facts say.
+
+    Args:
+        path: of the model.
+        about: its facts.
+        takes: height, width and channels of what the network takes.
+        gives: how many numbers it gives for each face; None where that shows only when it runs.
+    """
+    expected = (about.size_px, about.size_px, about.channels)
+    if takes != expected:
+        has, says = ("x".join(map(str, shape)) or "nothing" for shape in (takes, expected))
+        raise UserError(f"{path} says its faces are {says}, but it takes {has}; export it again")
+    if gives is not None and gives != len(about.labels):
+        raise UserError(f"{path} says it has {len(about.labels)} labels, but it gives {gives} numbers; export it again")
+
+
+def not_ours(path: Path, error: Exception) -> UserError:
+    """The error for a file that is no model of this pipeline, with the first line of the reason."""
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return UserError(f"{path} is not a model made by this pipeline ({shown(reason)[:300]}); train one with `dvc repro`")

@@ -3,14 +3,22 @@
 import json
 import re
 import tempfile
+import warnings
 import zipfile
 from pathlib import Path
 
 import keras
 
-from emotion.errors import UserError
 from emotion.files import write_entry, written_whole
-from emotion.model.about import ABOUT_ENTRY, ModelAbout, format_about, read_about
+from emotion.model.about import (
+    ABOUT_ENTRY,
+    ModelAbout,
+    check_packed,
+    check_shapes,
+    format_about,
+    not_ours,
+    read_about,
+)
 
 __all__ = ["ModelAbout", "load_model", "read_about", "save_model"]
 
@@ -32,11 +40,16 @@ def save_model(model: keras.Model, path: Path, about: ModelAbout) -> None:
 def load_model(path: Path) -> tuple[keras.Model, ModelAbout]:
     """Load a model and what travels with it. Raises UserError when the file is not a model of this project."""
     about = read_about(path)
+    check_packed(path)
     try:
-        return keras.models.load_model(path, compile=False), about
-    except (OSError, ValueError, TypeError) as error:  # an export that carries the same facts, or a damaged file
-        reason = str(error).strip().split("\n")[0]
-        raise UserError(f"{path} is not a .keras model made by this pipeline ({reason})") from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Keras warns of what it then refuses
+            model = keras.models.load_model(path, compile=False)
+        takes, gives = tuple(model.input_shape[1:]), int(model.output_shape[-1])
+    except Exception as error:  # an export that carries the same facts, or a damaged file
+        raise not_ours(path, error) from None
+    check_shapes(path, about, takes=takes, gives=gives)
+    return model, about
 
 
 def _without_chance(name: str, content: bytes) -> bytes:

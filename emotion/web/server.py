@@ -1,29 +1,46 @@
-"""Serve the page, predict uploaded pictures and webcam frames. Nothing is stored; needs the `app` extra."""
+"""Serve the page, predict uploaded pictures and webcam frames. Nothing is stored; needs the `app` extra.
 
+Whoever calls may be slow, hostile or many: pictures are decoded one at a time, within a bound of memory that is known
+before decoding; what waits is bounded; every wait has its end (emotion/web/patience.py, for what comes before a request
+is whole).
+"""
+
+import asyncio
 import json
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from emotion.dataset.images import ImageError
+from emotion.dataset.images import ImageError, decode_image
 from emotion.inference.detector import BlazeFace
-from emotion.inference.predictor import Prediction, Predictor, read_picture
+from emotion.inference.predictor import Prediction, Predictor
 from emotion.inference.tracking import FaceTracker
 from emotion.inference.writers import as_dict
 
+T = TypeVar("T")
+MAX_DECODING_BYTES = 500_000_000  # of one picture: 25 million pixels of a photograph
+MAX_WAITING = 16  # requests with a picture at once: one is predicted, the others are read or wait
+MAX_SOCKETS = 64
+MAX_FRAME_BYTES = 2_000_000  # of a webcam's frame; the page sends about 50,000
+UPLOAD_S = 60.0  # that an upload may take
+IDLE_S = 120.0  # between two frames
+_TOO_BUSY = "the server is busy; try again in a moment"
 _PAGE = Path(__file__).parent / "page"
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; media-src blob:; frame-ancestors 'none'",
@@ -38,32 +55,43 @@ def create_app(predictor: Predictor, *, max_upload_bytes: int, hosts: list[str])
     """Build the application.
 
     Args:
-        predictor: used by all requests, one at a time in a thread of its own.
+        predictor: used by all requests, one at a time, in a thread.
         max_upload_bytes: larger pictures are refused before they are read.
         hosts: names under which the page may be called up, against DNS rebinding; ["*"] for any.
     """
+    gate = Gate()
 
     async def picture(request: Request) -> Response:
-        content = await _body(request, max_upload_bytes)
-        if content is None:
-            return _refusal(413, f"larger than {max_upload_bytes / 1e6:g} MB; choose a smaller picture")
-        try:
-            return JSONResponse(await run_in_threadpool(_predict, predictor, content))
-        except ImageError as error:
-            return _refusal(400, str(error))
+        if not _is_same_origin(request):
+            return _refusal(403, "this page answers to itself alone")
+        if not gate.has_room:
+            return _refusal(503, _TOO_BUSY, {"Retry-After": "2"})
+        with gate.place():
+            try:
+                async with asyncio.timeout(UPLOAD_S):
+                    content = await _body(request, max_upload_bytes)
+                if content is None:
+                    return _refusal(413, f"larger than {max_upload_bytes / 1e6:g} MB; choose a smaller picture")
+                return JSONResponse(await gate.run(_predict, predictor, content))
+            except ImageError as error:
+                return _refusal(400, str(error))
+            except TimeoutError:
+                return _refusal(408, f"the upload took more than {UPLOAD_S:.0f} seconds", {"Connection": "close"})
+            except ClientDisconnect:
+                return Response(status_code=400)  # which nobody reads
 
     async def live(socket: WebSocket) -> None:
         if not _is_same_origin(socket):
             await socket.close(1008)
             return
         await socket.accept()
-        tracker = FaceTracker(_for_video(predictor))
-        try:
-            while True:
-                frame = await socket.receive_bytes()
-                await socket.send_text(await run_in_threadpool(_label_frame, tracker, frame))
-        except (WebSocketDisconnect, KeyError):  # KeyError: a text where a frame was expected
-            return
+        with suppress(WebSocketDisconnect, RuntimeError):  # a client that leaves, also while it is answered
+            if gate.sockets >= MAX_SOCKETS:
+                await socket.close(1013, _TOO_BUSY)
+                return
+            with gate.socket():
+                code, reason = await _label_frames(socket, FaceTracker(_for_video(predictor)), gate)
+            await socket.close(code, reason)
 
     async def about(request: Request) -> Response:
         return JSONResponse({"labels": predictor.labels, "max_upload_bytes": max_upload_bytes})
@@ -77,6 +105,57 @@ def create_app(predictor: Predictor, *, max_upload_bytes: int, hosts: list[str])
     return Starlette(
         routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts), Middleware(SafeHeaders)]
     )
+
+
+class Gate:
+    """Lets one picture at a time be decoded and predicted, and counts who waits."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+        self._places, self.sockets = 0, 0
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more picture may be read and wait."""
+        return self._places < MAX_WAITING
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Hold a place of those that wait."""
+        self._places += 1
+        try:
+            yield
+        finally:
+            self._places -= 1
+
+    @contextmanager
+    def socket(self) -> Iterator[None]:
+        """Count an open socket."""
+        self.sockets += 1
+        try:
+            yield
+        finally:
+            self.sockets -= 1
+
+    async def run(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Call a function in a thread when it is its turn."""
+        async with self._turn:
+            return await run_in_threadpool(function, *arguments)
+
+
+async def _label_frames(socket: WebSocket, tracker: FaceTracker, gate: Gate) -> tuple[int, str]:
+    """Answer frames until one does not come or is none; returns how the socket is to be closed: code and reason."""
+    while True:
+        try:
+            async with asyncio.timeout(IDLE_S):
+                message = await socket.receive()
+        except TimeoutError:
+            return 1001, f"no frame came for {IDLE_S:.0f} seconds"
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message["code"])
+        if message.get("bytes") is None:
+            return 1003, "a frame is a picture's bytes, not text"
+        await socket.send_text(await gate.run(_label_frame, tracker, message["bytes"]))
 
 
 def allowed_hosts(host: str) -> list[str]:
@@ -115,7 +194,7 @@ class SafeHeaders:
 async def _body(request: Request, limit_bytes: int) -> bytes | None:
     """The request's body; None as soon as it is longer than allowed."""
     declared = request.headers.get("content-length", "0")
-    if not declared.isdecimal() or int(declared) > limit_bytes:
+    if not (declared.isascii() and declared.isdecimal()) or int(declared[:20]) > limit_bytes:
         return None
     content = bytearray()
     async for chunk in request.stream():
@@ -126,12 +205,13 @@ async def _body(request: Request, limit_bytes: int) -> bytes | None:
 
 
 def _predict(predictor: Predictor, content: bytes) -> dict[str, Any]:
-    return as_dict(predictor.predict(content))
+    picture = decode_image(content, max_bytes=MAX_DECODING_BYTES)
+    return as_dict(replace(predictor.predict(picture), source="bytes"))
 
 
 def _label_frame(tracker: FaceTracker, content: bytes) -> str:
     try:
-        frame = read_picture(content)
+        frame = decode_image(content, max_bytes=MAX_DECODING_BYTES)
     except ImageError as error:
         return json.dumps({"error": str(error)})
     faces = tuple(tracker.describe(track) for track in tracker.update(frame, time.monotonic()))
@@ -145,11 +225,16 @@ def _for_video(predictor: Predictor) -> Predictor:
     return predictor.with_detector(BlazeFace(halvings=1))
 
 
-def _is_same_origin(socket: WebSocket) -> bool:
-    """Browsers let any page open a socket to any server, and say which page it was."""
-    origin = socket.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == socket.headers.get("host")
+def _is_same_origin(connection: HTTPConnection) -> bool:
+    """Browsers let any page send a picture or open a socket to any server, and say which page it was."""
+    origin, site = connection.headers.get("origin"), connection.headers.get("sec-fetch-site")
+    if site not in (None, "same-origin", "none"):
+        return False
+    try:
+        return origin is None or urlsplit(origin).netloc == connection.headers.get("host")
+    except ValueError:  # no address
+        return False
 
 
-def _refusal(status: int, reason: str) -> JSONResponse:
-    return JSONResponse({"error": reason}, status_code=status)
+def _refusal(status: int, reason: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"error": reason}, status_code=status, headers=headers)

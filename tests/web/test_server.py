@@ -14,6 +14,7 @@ from websockets.sync.client import connect  # noqa: E402
 
 from emotion.commands.app import _bound  # noqa: E402
 from emotion.inference.predictor import Predictor  # noqa: E402
+from emotion.web.patience import server_config  # noqa: E402
 from emotion.web.server import allowed_hosts, create_app  # noqa: E402
 from tests.support.sample_pictures import canvas_with, png  # noqa: E402
 
@@ -24,10 +25,7 @@ LIMIT_BYTES = 200_000
 def port() -> Iterator[int]:
     app = create_app(Predictor(), max_upload_bytes=LIMIT_BYTES, hosts=allowed_hosts("127.0.0.1"))
     listener = _bound("127.0.0.1", 0)
-    config = uvicorn.Config(
-        app, log_level="error", access_log=False, ws="websockets-sansio", ws_max_size=LIMIT_BYTES, lifespan="off"
-    )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(server_config(app, max_frame_bytes=LIMIT_BYTES))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not server.started:

@@ -52,7 +52,7 @@ async function startCamera() {
     camera = { stream, socket, times: [], frame: document.createElement("canvas") };
     socket.onopen = sendFrame;
     socket.onmessage = (message) => receiveResult(JSON.parse(message.data));
-    socket.onclose = () => { if (camera && camera.socket === socket) { stopCamera(); complain("The connection to the server was lost."); } };
+    socket.onclose = (event) => { if (camera && camera.socket === socket) { stopCamera(); complain(event.reason ? `The server ended the connection: ${event.reason}.` : "The connection to the server was lost."); } };
     element("webcam").setAttribute("aria-pressed", "true");
     element("webcam").textContent = "Stop webcam";
   } catch (error) {
