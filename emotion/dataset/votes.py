@@ -23,7 +23,7 @@ COLUMN_PREFIX = "votes_"  # of the columns that hold votes, in every table that 
 class VotesParams(Params):
     """Parameters of `split.votes`: what the crowd's votes become."""
 
-    outlier_votes: int = Field(ge=0)  # a label with so many votes on a picture, or fewer, has none
+    outlier_votes: int = Field(ge=0, le=1000)  # a label with so many votes on a picture, or fewer, has none
     agreement: Literal["majority", "plurality"]
 
 
