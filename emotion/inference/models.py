@@ -104,6 +104,7 @@ class KerasModel:
     """A .keras as the pipeline writes it; needs the `pipeline` extra."""
 
     def __init__(self, path: Path) -> None:
+        read_about(path)  # before Keras, which takes seconds
         try:
             import_keras()
         except ImportError:

@@ -41,27 +41,32 @@ class ModelAbout:
     prior: list[float] = field(default_factory=list)
 
 
+def _are_labels(value: Any) -> bool:
+    texts = isinstance(value, list) and all(isinstance(label, str) and label == shown(label) for label in value)
+    differ = texts and 1 <= len(value) <= _MAX_LABELS and len(set(value)) == len(value)
+    return differ and all(1 <= len(label) <= _MAX_LABEL for label in value)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and isfinite(value)
+
+
 # Fact -> (whether a value will do, what is expected). Without pydantic, which the plain install lacks.
 _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "labels": (
-        lambda value: (
-            isinstance(value, list)
-            and 1 <= len(value) <= _MAX_LABELS
-            and all(
-                isinstance(label, str) and 1 <= len(label) <= _MAX_LABEL and shown(label) == label for label in value
-            )
-            and len(set(value)) == len(value)
-        ),
+        lambda value: _are_labels(value) and len(set(value)) == len(value),
         f"1 to {_MAX_LABELS} different names",
     ),
     "size_px": (lambda value: type(value) is int and 1 <= value <= _MAX_SIZE_PX, f"a number from 1 to {_MAX_SIZE_PX}"),
     "channels": (lambda value: type(value) is int and value in (1, 3), "1 or 3"),
-    "temperature": (
-        lambda value: value is None or (type(value) in (int, float) and isfinite(value) and value > 0),
-        "a number over 0, or null",
-    ),
+    "temperature": (lambda value: value is None or (_is_number(value) and value > 0), "a number over 0, or null"),
     "made_with": (lambda value: isinstance(value, dict), "names with values"),
+    "prior": (
+        lambda value: isinstance(value, list) and all(_is_number(share) and 0 <= share <= 1 for share in value),
+        "fractions",
+    ),
 }
+_OPTIONAL: Mapping[str, Any] = {"made_with": {}, "prior": []}
 
 
 def read_about(path: Path) -> ModelAbout:
@@ -92,10 +97,13 @@ def parse_about(content: str | bytes) -> ModelAbout:
     if strange := sorted(facts.keys() - _RULES.keys()):
         raise ValueError(f"its {ABOUT_ENTRY} has an unknown {strange[0]!r}")
     for name, (will_do, expected) in _RULES.items():
-        if not will_do(facts.get(name, {} if name == "made_with" else ...)):
+        if not will_do(facts.get(name, _OPTIONAL.get(name, ...))):
             value = repr(facts.get(name, "missing"))[:100]
             raise ValueError(f"its {ABOUT_ENTRY} has {name}: {value}; expected {expected}")
-    return ModelAbout(**facts)
+    about = ModelAbout(**facts)
+    if len(about.prior) not in (0, len(about.labels)):
+        raise ValueError(f"its {ABOUT_ENTRY} has a prior of {len(about.prior)} labels, but {len(about.labels)} labels")
+    return about
 
 
 def format_about(about: ModelAbout) -> bytes:
