@@ -101,7 +101,8 @@ def evaluate(
     write_file(saliency, heatmap_bytes(saliency_maps(networks, faces, results.final)))
     for name, text in (plot_tables(results, robustness, seed=params.seed) | crowd.tables).items():
         write_file(plots / f"{name}.csv", text)
-    write_json(report, evaluation_report(results, robustness, seed=params.seed) | crowd.report)
+    scores = evaluation_report(results, robustness, learnt=first.about.prior, seed=params.seed)
+    write_json(report, scores | crowd.report)
 
 
 if __name__ == "__main__":

@@ -39,11 +39,12 @@ def train(
     check_backend(recipe.backend)
     pin(**recipe.pins(), seed=member)
     # The backend and its pins are set: now Keras may be imported.
-    from emotion.dataset.lessons import lessons, prior
+    from emotion.dataset.lessons import lessons
     from emotion.dataset.records import load_records
     from emotion.model.batch_norm import with_fused_batch_norm
     from emotion.model.batched import predict_in_batches
     from emotion.model.file import ModelAbout, save_model
+    from emotion.model.prior import learnt_prior
     from emotion.training.loop import Task, train_network
     from emotion.training.network import build_model, with_probabilities
     from emotion.training.pretrained import starting_weights
@@ -77,7 +78,7 @@ def train(
         val_logits = predict_in_batches(with_fused_batch_norm(logits), held_out.images)
         temperature, val_report = calibrate(held_out.targets, val_logits)
         finished = with_probabilities(logits, temperature or 1.0)
-        learnt_from = prior(learnt.targets, balanced=recipe.class_weights == "balanced")
+        learnt_from = learnt_prior(learnt.targets, balanced=recipe.class_weights == "balanced")
         known = ModelAbout(labels, about.size_px, about.channels, temperature, made_with, learnt_from)
         save_model(finished, model, known)
         state_file.note_model(model)

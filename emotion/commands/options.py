@@ -6,10 +6,11 @@ from pathlib import Path
 from emotion.errors import UserError
 from emotion.inference.models import PUBLISHED
 from emotion.inference.predictor import Predictor
+from emotion.inference.priors import TRAINING
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """--model, --no-detect, --min-confidence."""
+    """--model, --no-detect, --prior, --min-confidence."""
     parser.add_argument(
         "--model",
         type=Path,
@@ -18,6 +19,13 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         help=".tflite, .onnx or .keras; repeat it to average several (default: the published model)",
     )
     parser.add_argument("--no-detect", action="store_true", help="each picture is one face crop: do not look for faces")
+    parser.add_argument(
+        "--prior",
+        default=TRAINING,
+        metavar="PRIOR",
+        help="how frequent the labels are where the pictures come from: training (default), even, label=share,… or a "
+        "JSON file; the probabilities are recomputed by Bayes' rule",
+    )
     parser.add_argument(
         "--min-confidence",
         type=float,
@@ -31,7 +39,7 @@ def predictor_from(arguments: argparse.Namespace) -> Predictor:
     """Build the Predictor that the options ask for. Raises UserError."""
     detector = None if arguments.no_detect else "default"
     models = arguments.model or [PUBLISHED]
-    return Predictor(models, detector=detector, min_confidence=arguments.min_confidence)  # type: ignore[arg-type]
+    return Predictor(models, detector=detector, prior=arguments.prior, min_confidence=arguments.min_confidence)  # type: ignore[arg-type]
 
 
 def new_folder(path: Path) -> Path:

@@ -8,6 +8,9 @@ EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 # The codes of the `emotion` column of fer2013.csv (Goodfellow et al. 2013, https://arxiv.org/abs/1307.0414).
 FER2013_CODES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
+# What FER+ and others call them; contempt is FER+'s eighth.
+OTHER_NAMES = {"happiness": "happy", "sadness": "sad", "anger": "angry", "surprised": "surprise", "fearful": "fear"}
+
 # FER2013 keeps its original split in the file names: the public and the private leaderboard's test set.
 _SUBSETS = {"PublicTest": "public", "PrivateTest": "private"}
 

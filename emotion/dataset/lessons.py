@@ -94,11 +94,3 @@ def class_weights(targets: np.ndarray) -> dict[int, float]:
     images, label_count = targets.shape
     counts = targets.sum(axis=0, dtype=np.float64)
     return {label: float(images / (label_count * (count or 1))) for label, count in enumerate(counts)}
-
-
-def prior(targets: np.ndarray, *, balanced: bool) -> list[float]:
-    """How frequent each label is where the network learns, balanced weights counted in: sums to one, six digits."""
-    frequencies = targets.sum(axis=0, dtype=np.float64)
-    if balanced:
-        frequencies = (frequencies > 0).astype(np.float64)
-    return [round(float(share), 6) for share in frequencies / frequencies.sum()]

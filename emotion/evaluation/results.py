@@ -3,7 +3,7 @@
 Throughout: logits are float [members, views, n, label_count], before any temperature, the unchanged view first.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from emotion.evaluation import scores, tables
 from emotion.evaluation.averaging import Average, average
 from emotion.evaluation.predictions import Predictions, csv_text, short
+from emotion.evaluation.priors import prior_report
 from emotion.evaluation.robustness import Robustness
 
 
@@ -86,7 +87,9 @@ def variants_table(results: Results) -> str:
     return csv_text(("variant", "path", *results.final.label_names), rows)
 
 
-def evaluation_report(results: Results, robustness: Robustness, *, seed: int) -> dict[str, Any]:
+def evaluation_report(
+    results: Results, robustness: Robustness, *, learnt: Sequence[float], seed: int
+) -> dict[str, Any]:
     """The metrics to compare between runs: nested, without lists."""
     labels, final = results.final.label_indexes, results.final.probabilities
     inside = subsets(results.final)
@@ -105,6 +108,7 @@ def evaluation_report(results: Results, robustness: Robustness, *, seed: int) ->
         },
         "members": {"count": len(results.members), **member_report(results.final, results.members)},
         "calibration": calibration_report(results),
+        "priors": prior_report(labels, final, learnt),
         **(
             {"robustness": {kind: float(np.mean(list(by.values()))) for kind, by in robustness.items()}}
             if robustness

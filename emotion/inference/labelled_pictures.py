@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from emotion.dataset.labels import OTHER_NAMES
 from emotion.dataset.picture_files import pictures_below
 from emotion.errors import UserError
 from emotion.inference.predictor import Predictor
@@ -23,6 +24,7 @@ class Scored:
         log_loss: mean, in nats; NaN where nothing was scored.
         without_face: pictures in which no face was found.
         errors: (path, reason) of files that could not be used.
+        prior: how frequent the labels were taken to be.
     """
 
     labels: list[str]
@@ -30,6 +32,7 @@ class Scored:
     log_loss: float
     without_face: int
     errors: list[tuple[str, str]]
+    prior: str = "training"
 
     @property
     def right(self) -> int:
@@ -48,6 +51,7 @@ class Scored:
         return {
             "accuracy": round(self.right / self.total, 6),
             "interval": {"low": round(low, 6), "high": round(high, 6), "level": 0.95},
+            "prior": self.prior,
             "scored": self.total,
             "without_face": self.without_face,
             "unusable": len(self.errors),
@@ -64,7 +68,7 @@ class Scored:
         low, high = wilson_interval(self.right, self.total)
         lines = [
             f"accuracy {self.right / self.total:.2%} (95 % interval {low:.2%} to {high:.2%}), {self.total} pictures, "
-            f"log loss {self.log_loss:.3f}"
+            f"log loss {self.log_loss:.3f}, prior {self.prior}"
         ]
         if self.without_face:
             found = self.total / (self.total + self.without_face)
@@ -91,7 +95,8 @@ def labelled_pictures(folder: Path, labels: Sequence[str]) -> list[tuple[Path, s
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; give one with a subfolder for each label: {', '.join(labels)}")
-    by_name = {label.lower(): label for label in labels}
+    by_name = {other: label for other, label in OTHER_NAMES.items() if label in labels}
+    by_name |= {label.lower(): label for label in labels}
     found, strange = [], []
     for subfolder in sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
         pictures = pictures_below(subfolder)
@@ -130,7 +135,7 @@ def score(predictor: Predictor, pictures: Sequence[tuple[Path, str]]) -> Scored:
             f"no picture could be scored: {len(errors)} unusable, {without_face} without a face; "
             "pictures that already are face crops need --no-detect"
         )
-    return Scored(labels, confusion, float(np.mean(losses)), without_face, errors)
+    return Scored(labels, confusion, float(np.mean(losses)), without_face, errors, predictor.prior.name)
 
 
 def wilson_interval(right: int, total: int, z: float = 1.96) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """Pictures -> faces with calibrated probabilities: the whole of prediction, for one picture or for many."""
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +13,7 @@ from emotion.dataset.images import MAX_PIXELS, ImageError, decode_image, resize_
 from emotion.errors import UserError
 from emotion.inference.detector import BlazeFace, Box, Detector, crop_face
 from emotion.inference.models import PUBLISHED, FaceModel, open_model
+from emotion.inference.priors import TRAINING, Prior, parse_prior
 
 UNCERTAIN = "uncertain"
 _GROUP_PIXELS = 40_000_000  # of the pictures held in memory at once
@@ -48,6 +49,7 @@ class Prediction:
         width: in pixels, turned upright; 0 where the picture could not be read.
         height: likewise.
         faces: largest first; empty where none was found.
+        prior: how frequent the labels were taken to be, as `Predictor` was told.
         error: why the picture could not be used; None where it could.
     """
 
@@ -56,6 +58,7 @@ class Prediction:
     height: int
     faces: tuple[FacePrediction, ...]
     error: str | None = None
+    prior: str = TRAINING
 
     @property
     def label(self) -> str | None:
@@ -74,6 +77,8 @@ class Predictor:
     Args:
         models: model files (.tflite, .onnx, .keras), whose probabilities are averaged; by default the published one.
         detector: what finds faces; None takes every picture as one face crop.
+        prior: how frequent the labels are where the pictures come from: `training` (as where the model learnt), `even`,
+            or label -> share; the probabilities are recomputed by Bayes' rule.
         min_confidence: 0 to 1; a face whose best probability is lower is labelled "uncertain".
         batch_size: faces that go through the network at once.
 
@@ -85,6 +90,7 @@ class Predictor:
         models: Sequence[str | Path] = (PUBLISHED,),
         *,
         detector: Detector | Literal["default"] | None = "default",
+        prior: str | Mapping[str, float] = TRAINING,
         min_confidence: float = 0.0,
         batch_size: int = 32,
     ) -> None:
@@ -93,6 +99,9 @@ class Predictor:
         self.models = [open_model(Path(model)) for model in models]
         self.labels = _common_labels(self.models, models)
         self.detector = BlazeFace() if detector == "default" else detector
+        self.prior = parse_prior(prior) if isinstance(prior, str) else Prior("given", dict(prior))
+        for model in self.models:  # what cannot be applied is said before any picture is read
+            self.prior.apply(np.full((1, len(self.labels)), 1 / len(self.labels)), model.about)
         self.min_confidence = min_confidence
         self._batch_size = batch_size
 
@@ -138,10 +147,10 @@ class Predictor:
         predictions = []
         for (source, image), faces in zip(pictures, found, strict=True):
             if isinstance(image, str):
-                predictions.append(Prediction(source, 0, 0, (), error=image))
+                predictions.append(Prediction(source, 0, 0, (), error=image, prior=self.prior.name))
                 continue
             labelled = tuple(self.face(box, score, next(rows)) for _, box, score in faces)
-            predictions.append(Prediction(source, image.shape[1], image.shape[0], labelled))
+            predictions.append(Prediction(source, image.shape[1], image.shape[0], labelled, prior=self.prior.name))
         return predictions
 
     def _find(self, image: np.ndarray | str) -> list[tuple[np.ndarray, Box | None, float | None]]:
@@ -152,9 +161,8 @@ class Predictor:
         return [(crop_face(image, face.box), face.box, face.score) for face in self.detector.find(image)]
 
     def _average(self, faces: Sequence[np.ndarray]) -> np.ndarray:
-        return np.mean(
-            [model.probabilities(_stacked(faces, model)).astype(np.float64) for model in self.models], axis=0
-        )
+        answers = (self.prior.apply(model.probabilities(_stacked(faces, model)), model.about) for model in self.models)
+        return np.mean(list(answers), axis=0)
 
     def face(self, box: Box | None, score: float | None, row: np.ndarray) -> FacePrediction:
         """Name the probabilities [labels] of one face."""

@@ -7,6 +7,7 @@ from typing import Any, Self, TextIO
 
 from emotion.errors import shown
 from emotion.inference.predictor import FacePrediction, Prediction
+from emotion.inference.priors import TRAINING
 
 
 class TableWriter:
@@ -15,6 +16,7 @@ class TableWriter:
     def __init__(self, out: TextIO, labels: Sequence[str]) -> None:
         self._out, self._labels = out, labels
         self._widths = [max(len(label), 5) for label in labels]
+        self._prior = TRAINING
 
     def __enter__(self) -> Self:
         names = "  ".join(f"{label:>{width}}" for label, width in zip(self._labels, self._widths, strict=True))
@@ -22,10 +24,13 @@ class TableWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing to close."""
+        """Say which prior was used, where it is not that of the training."""
+        if self._prior != TRAINING:
+            print(f"prior: {self._prior}", file=self._out)
 
     def write(self, prediction: Prediction) -> None:
         """One row per face; a single row that says so where there is none."""
+        self._prior = prediction.prior
         if prediction.error is not None:
             return
         if not prediction.faces:
@@ -66,14 +71,14 @@ class JsonWriter:
 
 
 class CsvWriter:
-    """One row per face: path, face (1 is the largest), box, label, confidence, a column per label, error."""
+    """One row per face: path, face (1 is the largest), box, label, confidence, a column per label, prior, error."""
 
     def __init__(self, out: TextIO, labels: Sequence[str]) -> None:
         self._writer, self._labels = csv.writer(out, lineterminator="\n"), list(labels)
 
     def __enter__(self) -> Self:
         box = ["left", "top", "width", "height"]
-        self._writer.writerow(["path", "face", *box, "score", "label", "confidence", *self._labels, "error"])
+        self._writer.writerow(["path", "face", *box, "score", "label", "confidence", *self._labels, "prior", "error"])
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -83,22 +88,26 @@ class CsvWriter:
         """One row per face; a single row without one where there is none, or an error."""
         empty = [""] * (8 + len(self._labels))
         if not prediction.faces:
-            self._writer.writerow([shown(prediction.source), *empty, shown(prediction.error or "")])
+            self._writer.writerow([shown(prediction.source), *empty, prediction.prior, shown(prediction.error or "")])
         for number, face in enumerate(prediction.faces, start=1):
             box = list(face.box.rounded()) if face.box else [""] * 4
             score = "" if face.score is None else f"{face.score:.4f}"
             values = [f"{face.probabilities[label]:.6f}" for label in self._labels]
-            self._writer.writerow(
-                [shown(prediction.source), number, *box, score, face.label, f"{face.confidence:.6f}", *values, ""]
-            )
+            face_facts = [number, *box, score, face.label, f"{face.confidence:.6f}", *values]
+            self._writer.writerow([shown(prediction.source), *face_facts, prediction.prior, ""])
 
 
 def as_dict(prediction: Prediction) -> dict[str, Any]:
-    """One picture as JSON: `path`, and `error` or `width`, `height` and `faces`."""
+    """One picture as JSON: `path`, and `error` or `width`, `height`, `prior` and `faces`."""
     if prediction.error is not None:
         return {"path": prediction.source, "error": prediction.error}
     size = {"width": prediction.width, "height": prediction.height}
-    return {"path": prediction.source, **size, "faces": [_face_dict(face) for face in prediction.faces]}
+    return {
+        "path": prediction.source,
+        **size,
+        "prior": prediction.prior,
+        "faces": [_face_dict(face) for face in prediction.faces],
+    }
 
 
 def _face_dict(face: FacePrediction) -> dict[str, Any]:

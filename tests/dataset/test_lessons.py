@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from emotion.dataset.lessons import lessons, prior
+from emotion.dataset.lessons import lessons
 from emotion.dataset.records import Faces, RecordsAbout
 from emotion.errors import UserError
+from emotion.model.prior import learnt_prior
 from emotion.training.batches import training_batches
 
 LABELS, CROWD = ["a", "b"], ["a", "b", "c"]
@@ -58,5 +59,5 @@ def test_votes_are_asked_for_where_there_are_none() -> None:
 
 def test_the_prior_is_how_often_a_label_is_learnt_and_even_where_weights_balance_it() -> None:
     targets = lessons(FACES, "votes", labels=LABELS).targets
-    assert prior(targets, balanced=False) == [0.166667, 0.583333, 0.25]
-    assert prior(targets, balanced=True) == [0.333333, 0.333333, 0.333333]
+    assert learnt_prior(targets, balanced=False) == [0.166667, 0.583333, 0.25]
+    assert learnt_prior(targets, balanced=True) == [0.333333, 0.333333, 0.333333]
