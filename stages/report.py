@@ -66,7 +66,7 @@ def report(
     if "crowd" in metrics:
         measured["crowd"] = against_people(tables["crowd"])
     voted = draw_crowd(answers, archive, read_facts(facts))
-    for folder, kind in ((figures, drawn), (faces, sheets)):  # what is measured on demand only is on the page alone
+    for folder, kind in ((figures, drawn), (faces, sheets)):  # what is measured only on demand is only on the page
         for name, picture in kind.items():
             write_file(folder / f"{name}.png", picture.png)
     context = {

@@ -1,4 +1,4 @@
-"""What a network is to learn from each face: its label, or what a crowd said of it."""
+"""What a network learns from each face: its label, or what a crowd said about it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,14 +13,14 @@ Targets = Literal["label", "crowd", "votes", "drawn"]
 
 @dataclass(frozen=True)
 class Lessons:
-    """Faces, and the answer to each.
+    """Faces and their answers.
 
     Attributes:
         faces: all faces of the records.
-        rows: which of them are learnt from, int64 [n], in their order.
+        rows: which of them to learn from, int64 [n], in order.
         targets: for each of `rows` a distribution over the labels, float32 [n, labels], rows summing to one.
         labels: their names.
-        drawn: whether each time a single label is drawn from the distribution, in place of the distribution.
+        drawn: whether a single label is drawn from the distribution each time, instead of using all of it.
     """
 
     faces: Faces
@@ -44,24 +44,24 @@ class Lessons:
 
 
 def labelled(faces: Faces, labels: list[str]) -> Lessons:
-    """Learn the data set's own labels, of all faces; some may have none of the records' faces."""
+    """Learn the data set's own labels, from all faces; some labels may have no face in the records."""
     targets = np.eye(len(labels), dtype=np.float32)[faces.label_indexes]
     return Lessons(faces, np.arange(len(faces.label_indexes)), targets, labels)
 
 
 def lessons(faces: Faces, targets: Targets, *, labels: list[str]) -> Lessons:
-    """What is to be learnt of the records, as `train.targets` says; faces without an answer are left out.
+    """What to learn from the records, as `train.targets` says; faces without an answer are left out.
 
     - label: the data set's own label.
     - crowd: the label that the crowd agrees on.
     - votes: the distribution of the crowd's votes.
-    - drawn: a label drawn from it, anew each time the face is seen.
+    - drawn: a label drawn from it, a new one each time the face is seen.
 
     Source of the last three: Barsoum et al. 2016 (https://arxiv.org/abs/1608.01041), majority voting, cross-entropy
     loss and probabilistic label drawing.
 
     Args:
-        labels: the data set's own, which `label` uses.
+        labels: the data set's own, for `label`.
 
     Raises UserError where nobody voted.
     """
@@ -84,7 +84,7 @@ def lessons(faces: Faces, targets: Targets, *, labels: list[str]) -> Lessons:
 
 
 def class_weights(targets: np.ndarray) -> dict[int, float]:
-    """Weights inverse to each label's frequency, one on average over the images.
+    """Weights inverse to each label's frequency, averaging one over the images.
 
     As scikit-learn's `compute_class_weight("balanced")`, which refuses a label all of whose images were undecodable.
 

@@ -59,8 +59,8 @@ class Faces:
     Attributes:
         images: uint8 [n, size_px, size_px, channels], 0-255.
         label_indexes: int64 [n].
-        about: what the records say of themselves.
-        crowd_indexes: int64 [n], the label that the crowd agrees on, or -1; empty where nobody was asked.
+        about: the records' description.
+        crowd_indexes: int64 [n], the label that the crowd agrees on, or -1; empty if nobody was asked.
         votes: int64 [n, crowd_labels].
     """
 

@@ -17,18 +17,18 @@ from emotion.dataset.archive import NO_LABEL, Votes
 from emotion.errors import UserError
 from emotion.params import Params
 
-COLUMN_PREFIX = "votes_"  # of the columns that hold votes, in every table that has some
+COLUMN_PREFIX = "votes_"  # of the columns with votes, in every table
 
 
 class VotesParams(Params):
     """Parameters of `split.votes`: what the crowd's votes become."""
 
-    outlier_votes: int = Field(ge=0, le=1000)  # a label with so many votes on a picture, or fewer, has none
+    outlier_votes: int = Field(ge=0, le=1000)  # a label with this many votes on a picture, or fewer, has none
     agreement: Literal["majority", "plurality"]
 
 
 def facts_table(votes: Votes | None, paths: Iterable[str]) -> pd.DataFrame:
-    """What is known of the pictures beside their label: one row for each of `paths` that has votes, in their order.
+    """What is known about the pictures besides their label: one row for each of `paths` that has votes, in order.
 
     Columns: `path`, and where there are votes `votes_<label>` for each label, `votes_unknown`, `votes_not_a_face`.
     """
@@ -39,7 +39,7 @@ def facts_table(votes: Votes | None, paths: Iterable[str]) -> pd.DataFrame:
 
 
 def read_facts(path: Path) -> pd.DataFrame:
-    """Read the table that `facts_table` made. Raises UserError when it is not there."""
+    """Read the table that `facts_table` made. Raises UserError when it is missing or unreadable."""
     try:
         return pd.read_csv(path, keep_default_na=False, dtype={"path": str})
     except (FileNotFoundError, ValueError) as error:
@@ -47,7 +47,7 @@ def read_facts(path: Path) -> pd.DataFrame:
 
 
 def voted_labels(columns: Iterable[str]) -> list[str]:
-    """The labels whose votes a table with these columns holds, in its order; none where it holds no votes."""
+    """The labels whose votes a table with these columns holds, in order; empty without votes."""
     names = (column.removeprefix(COLUMN_PREFIX) for column in columns if column.startswith(COLUMN_PREFIX))
     return [name for name in names if name not in NO_LABEL]
 
@@ -59,7 +59,7 @@ def vote_counts(table: pd.DataFrame, labels: list[str], *, with_no_label: bool =
 
 
 def without_outliers(counts: np.ndarray, *, outlier_votes: int) -> np.ndarray:
-    """The counts with those of at most `outlier_votes` set to 0.
+    """The counts, those up to `outlier_votes` set to 0.
 
     Source: Barsoum et al. 2016 (https://arxiv.org/abs/1608.01041), whose program (`ferplus.py`) drops single votes.
     """
@@ -84,7 +84,7 @@ def agreed_labels(counts: np.ndarray, *, agreement: Literal["majority", "plurali
 def votes_to_learn(counts: np.ndarray) -> np.ndarray:
     """The votes that a network can learn from: int64 [n, labels], all 0 for a picture that is left out.
 
-    Left out is a picture whose votes for labels are not more than half of all: most people saw no emotion there.
+    A picture is left out unless more than half of its votes are for labels: most people saw no emotion there.
     """
     for_labels = counts[:, : -len(NO_LABEL)]
     learnt = 2 * for_labels.sum(axis=1) > counts.sum(axis=1)
@@ -113,7 +113,7 @@ def rename_votes(votes: Votes, names: Mapping[str, str | None], paths: Mapping[s
 
 
 def read_vote_rows(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Read a CSV of votes: its header and its rows, none of another length. Raises UserError, naming the line."""
+    """Read a CSV of votes: its header and rows of the same length. Raises UserError, naming the line."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             header, *rows = [row for row in csv.reader(file) if row] or [[]]
@@ -122,15 +122,15 @@ def read_vote_rows(path: Path) -> tuple[list[str], list[list[str]]]:
     for number, row in enumerate(rows, start=2):
         if len(row) != len(header):
             raise UserError(
-                f"{path}, line {number}: {len(row)} fields where the header has {len(header)}; the file is cut off or "
+                f"{path}, line {number}: {len(row)} fields, but the header has {len(header)}; the file is cut off or "
                 "damaged, get it again"
             )
     return [name.strip() for name in header], rows
 
 
 def whole_votes(fields: Iterable[str], *, where: str) -> tuple[int, ...]:
-    """Votes as whole numbers from 0 up, of ASCII digits alone. Raises UserError, beginning with `where`."""
+    """Votes as whole numbers from 0 up, in ASCII digits only. Raises UserError, beginning with `where`."""
     texts = [field.strip() for field in fields]
     if wrong := [text for text in texts if not (text.isascii() and text.isdecimal() and len(text) <= 6)]:
-        raise UserError(f"{where}: {wrong[0]!r} is no number of votes; expected a whole number from 0 up")
+        raise UserError(f"{where}: {wrong[0]!r} is not a number of votes; expected a whole number from 0 up")
     return tuple(map(int, texts))

@@ -1,6 +1,6 @@
-"""Predictions against the crowd: how near a model comes to what several people saw, and to one of them.
+"""Predictions against the crowd: how close a model comes to what several people saw, and to one of them.
 
-Throughout: `votes` is int [n, labels], how many people gave each label to each face, those who named none left out;
+Throughout: `votes` is int [n, labels], how many people gave each label to each face, without those who named none;
 `probabilities` is float [n, labels], of the same labels; rows of `votes` hold at least one vote.
 """
 
@@ -17,8 +17,8 @@ from emotion.evaluation.intervals import RESAMPLES, interval
 from emotion.evaluation.predictions import Predictions
 from emotion.evaluation.tables import table
 
-_TINY = 1e-7  # the smallest probability that a logarithm is taken of
-_AGREEMENT_EDGES = (0.5, 0.6, 0.7, 0.8, 0.9)  # of the share of votes that the first label has
+_TINY = 1e-7  # the smallest probability whose logarithm is taken
+_AGREEMENT_EDGES = (0.5, 0.6, 0.7, 0.8, 0.9)  # of the first label's share of the votes
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class Crowd:
 
 
 class AgainstTheCrowd(NamedTuple):
-    """What is said of the predictions where people voted on the test faces.
+    """The predictions' scores against the votes on the test faces.
 
     Attributes:
-        report: `crowd` -> what is worth a diff; empty where nobody voted.
+        report: `crowd` -> the metrics to compare between runs; empty where nobody voted.
         tables: name -> CSV text of the tables that `dvc plots` draws; a header alone where nobody voted.
     """
 
@@ -99,7 +99,7 @@ def join_votes(predictions: Predictions, facts: pd.DataFrame, rule: VotesParams)
 
 
 def crowd_report(crowd: Crowd, truth: np.ndarray, *, seed: int) -> dict[str, Any]:
-    """What is worth a diff.
+    """The metrics to compare between runs.
 
     Args:
         truth: the data set's own label of each face, an index into `crowd.labels`, or -1: int [n].
@@ -128,7 +128,7 @@ def plurality(votes: np.ndarray) -> np.ndarray:
 def excess_nats(votes: np.ndarray, probabilities: np.ndarray) -> float:
     """Cross-entropy of the votes' distribution under the probabilities, minus its entropy, mean over the faces.
 
-    In nats; 0 for a model that says just how the votes are distributed (the Kullback-Leibler divergence).
+    In nats; 0 for a model that predicts exactly the votes' distribution (the Kullback-Leibler divergence).
     """
     shares = votes / votes.sum(axis=1, keepdims=True)
     ratios = np.log(np.maximum(shares, _TINY) / np.maximum(probabilities, _TINY))
@@ -139,9 +139,9 @@ def excess_nats(votes: np.ndarray, probabilities: np.ndarray) -> float:
 class PersonScores:
     """One person against the plurality of the others, and the model against the same others.
 
-    For each vote on a face the other votes are the truth: the label with the most of them, or, where several have, each
-    of those by its share. Every face weighs the same, however many votes it has; a face with a single vote does not
-    count, as there are no others.
+    For each vote on a face the other votes are the truth: the label with the most of them or, if several tie, an equal
+    share of each. Every face weighs the same, however many votes it has; a face with a single vote does not count, as
+    there are no others.
 
     Attributes:
         weights: the share of a face's votes whose truth is this label: float [n, labels], rows sum to 1 (or 0).
@@ -196,7 +196,7 @@ class PersonScores:
 
 
 def agreement_rows(crowd: Crowd) -> list[tuple[str, int, float]]:
-    """Accuracy by how many of the votes the first label has: (share of the votes, faces, accuracy), where any face."""
+    """Accuracy by the first label's share of the votes: (share, faces, accuracy), for shares that occur."""
     first, top = plurality(crowd.votes), crowd.votes.max(axis=1) / crowd.votes.sum(axis=1)
     bins = np.digitize(top, _AGREEMENT_EDGES, right=True)
     ends = (0.0, *_AGREEMENT_EDGES, 1.0)
@@ -210,13 +210,13 @@ def agreement_rows(crowd: Crowd) -> list[tuple[str, int, float]]:
 
 
 def truth_among(predictions: Predictions, crowd: Crowd) -> np.ndarray:
-    """The data set's own label of each of the crowd's faces: int [n], an index into its labels, -1 where it is none."""
+    """The data set's own label of each of the crowd's faces: int [n], an index into its labels, or -1."""
     own = [predictions.labels[row] for row in crowd.rows]
     return np.array([crowd.labels.index(name) if name in crowd.labels else -1 for name in own], dtype=np.int64)
 
 
 def _accuracy(predicted: np.ndarray, truth: np.ndarray, *, seed: int) -> dict[str, float]:
-    """Faces with a truth, the share predicted rightly, and its 95 % interval."""
+    """Faces with a truth, the share predicted right, and its 95 % interval."""
     known = truth >= 0
     n = int(known.sum())
     if not n:
@@ -227,14 +227,14 @@ def _accuracy(predicted: np.ndarray, truth: np.ndarray, *, seed: int) -> dict[st
 
 
 def _wrong_by_label(predicted: np.ndarray, truth: np.ndarray, first: np.ndarray) -> dict[str, Any]:
-    """Of the faces that are wrong by the data set's label: how many are right by the crowd's."""
+    """Of the faces wrong by the data set's label, how many are right by the crowd's."""
     wrong = predicted != truth
     right = wrong & (predicted == first)
     return {"faces": int(wrong.sum()), "right_by_crowd": float(right.sum() / max(wrong.sum(), 1))}
 
 
 def person_rows(report: Mapping[str, Any]) -> list[tuple[str, str, float]]:
-    """What `crowd_report` says of person and model, overall and by label: (person or model, label, accuracy)."""
+    """Rows of person and model from `crowd_report`, overall and by label: (person or model, label, accuracy)."""
     overall = {"all": {"person": report["person"]["accuracy"], "model": report["model_as_person"]["accuracy"]}}
     by_label = {**overall, **report["per_label"]}
     return [(who, name, row[who]) for name, row in by_label.items() for who in ("person", "model")]

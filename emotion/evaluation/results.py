@@ -48,7 +48,7 @@ def average_all(
 
     Args:
         test: logits of the test faces.
-        val: logits of the validation faces; may hold no face.
+        val: logits of the validation faces; may be empty.
         val_targets: float [validation faces, label_count], what their probabilities should be.
         temperatures: each member's, by its name, in the order of the logits.
         faces: the test faces; their probabilities are ignored.

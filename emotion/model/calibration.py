@@ -51,7 +51,7 @@ def probabilities_from(logits: np.ndarray, temperature: float = 1.0) -> np.ndarr
 
 
 def calibrate(targets: np.ndarray, logits: np.ndarray) -> tuple[float | None, dict[str, dict[str, float]]]:
-    """Fit the temperature on the validation logits and score them; nothing where there is no validation set."""
+    """Fit the temperature on the validation logits and score them; None and {} without a validation set."""
     if not len(targets):
         return None, {}
     temperature = fit_temperature(targets, logits)

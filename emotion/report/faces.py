@@ -19,7 +19,7 @@ _MISTAKES, _PAIRS = 24, 12
 
 
 def surest_mistakes(answers: Predictions) -> list[int]:
-    """Row numbers of the faces predicted wrongly with the most confidence, the surest first."""
+    """Row numbers of the most confident wrong predictions, the surest first."""
     return _wrong(answers)[:_MISTAKES]
 
 

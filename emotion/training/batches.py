@@ -48,7 +48,7 @@ def training_batches(
 
 
 def evaluation_batches(lessons: Lessons, *, batch_size: int) -> tf.data.Dataset:
-    """All faces once, in their order, unchanged.
+    """All faces once, in order, unchanged.
 
     Yields: (float32 [batch, size, size, channels] 0-255, float32 [batch, labels]); the last is smaller.
     """

@@ -72,7 +72,7 @@ class Task:
         return class_weights(self.train.targets) if balanced else None
 
     def validation(self, keeper: KeepWeights) -> tuple[tf.data.Dataset | None, list[keras.callbacks.Callback]]:
-        """The batches that `fit` is to validate on, or the callback that does it in its stead, or neither."""
+        """The batches that `fit` validates on, or the callback that does so instead, or neither."""
         if not len(self.val):
             return None, []
         if self.recipe.backend == "jax" and self.recipe.devices > 1:

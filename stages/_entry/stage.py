@@ -67,8 +67,8 @@ class Choice(NamedTuple):
     key: str  # such as data.source
     package: str  # such as emotion.sources
     attribute: str  # the parameter class, such as Source
-    module: str = ""  # of a folder, such as source; empty where single files are chosen among
-    has_block: bool = True  # whether what is chosen has parameters of its own
+    module: str = ""  # of a folder, such as source; empty where the choice is among single files
+    has_block: bool = True  # whether the choice has its own parameters
 
     def names(self) -> list[str]:
         """Every name that may be chosen, sorted."""

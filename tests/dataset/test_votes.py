@@ -80,11 +80,11 @@ def test_where_nobody_was_asked_the_table_is_its_header(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["1_0", "٣", "-1", "1.5", "", "9999999"])
 def test_votes_are_ascii_digits(text: str) -> None:
-    with pytest.raises(UserError, match="line 2: .* is no number of votes"):
+    with pytest.raises(UserError, match="line 2: .* is not a number of votes"):
         whole_votes(["3", text], where="votes.csv, line 2")
 
 
 def test_a_row_that_is_cut_off_is_named(tmp_path: Path) -> None:
     (tmp_path / "votes.csv").write_text("path,a,b\nx,1,2\ny,1\n")
-    with pytest.raises(UserError, match=r"votes\.csv, line 3: 2 fields where the header has 3"):
+    with pytest.raises(UserError, match=r"votes\.csv, line 3: 2 fields, but the header has 3"):
         read_vote_rows(tmp_path / "votes.csv")

@@ -33,8 +33,8 @@ def test_votes_are_joined_by_path_and_missing_columns_are_no_votes(tmp_path: Pat
         ("path,sad\n", r"has no column for \['glad'\]"),
         (GOOD + "glad/9.png,1,1,0\n", "line 4: the data set has no picture 'glad/9.png'; expected paths such as"),
         (GOOD + "train/glad/1.png,1,1,0\n", "line 4: train/glad/1.png has votes on an earlier line too"),
-        (GOOD.replace("4,0,1", "4,x,1"), "line 3: 'x' is no number of votes"),
-        (GOOD.replace("4,0,1", "4,0"), "line 3: 3 fields where the header has 4"),
+        (GOOD.replace("4,0,1", "4,x,1"), "line 3: 'x' is not a number of votes"),
+        (GOOD.replace("4,0,1", "4,0"), "line 3: 3 fields, but the header has 4"),
     ],
 )
 def test_a_wrong_file_is_refused_in_one_line(text: str, says: str, tmp_path: Path) -> None:
