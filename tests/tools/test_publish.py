@@ -112,7 +112,7 @@ def test_an_interrupted_rerun_can_be_run_again(project: Path) -> None:
 def test_published_parameters_that_no_longer_run_replace_nothing(project: Path) -> None:
     lines = [line.replace("  width: ", "  widths: ") for line in published_lines()]
     (project / "results/fer2013/params.yaml").write_text("\n".join(lines) + "\n")
-    with pytest.raises(UserError, match=r"of another version of the code: .*model\.vgg\.widths.*COMMIT names"):
+    with pytest.raises(UserError, match=r"to another version of the code: .*model\.vgg\.widths.*COMMIT names"):
         prepare(project)
     assert (project / "params.yaml").read_text() == "data:\n  source: synthetic\n"
 
