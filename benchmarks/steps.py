@@ -62,7 +62,7 @@ class Training:
         about: how many images, the MB of their pixels, and the multiply-adds of one.
 
     Args:
-        faces: what `load_records` returns.
+        faces: what `open_records` returns.
         params: a parameter file.
     """
 
@@ -149,9 +149,9 @@ def pinned_training(records: str, params: str) -> Training:
     """Pin this process as the train stage does, and make a training on a folder of TFRecords."""
     document = read_params(params)
     pin(**Recipe.model_validate(document["train"]).pins(), seed=0)
-    from emotion.dataset.records import load_records
+    from emotion.dataset.records import open_records
 
-    return Training(load_records(Path(records)), document)
+    return Training(open_records(Path(records)), document)
 
 
 def rates(records: str, params: str, *, steps: int, rounds: int) -> dict[str, float]:

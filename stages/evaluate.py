@@ -78,7 +78,7 @@ def evaluate(
     check_models(models, members.members)
     pin(**params.model_dump(include={"portable", "intra_op_threads", "inter_op_threads", "seed"}))
     from emotion.dataset.lessons import lessons
-    from emotion.dataset.records import load_records
+    from emotion.dataset.records import open_records
     from emotion.evaluation.members import check_agreement, load_member
     from emotion.runtime.portable import check_portable
 
@@ -87,8 +87,8 @@ def evaluate(
     if params.portable:
         for member in networks:
             check_portable(member.network, member.network_name, setting="evaluate.portable")
-    first, faces = networks[0], load_records(test)
-    held_out = lessons(load_records(val), first.targets, labels=first.about.labels)
+    first, faces = networks[0], open_records(test)
+    held_out = lessons(open_records(val), first.targets, labels=first.about.labels)
     blank = unanswered(index, test, faces, first.about.labels)
     results = predict(networks, faces, held_out, views(**params.views.model_dump()), blank)
     robustness = {}

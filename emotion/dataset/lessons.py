@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from emotion.dataset.records import Faces
+from emotion.dataset.stored_images import ChosenImages, Images
 from emotion.errors import UserError
 
 Targets = Literal["label", "crowd", "votes", "drawn"]
@@ -38,9 +39,9 @@ class Lessons:
         return self.targets.shape[1]
 
     @property
-    def images(self) -> np.ndarray:
+    def images(self) -> Images:
         """The faces that are learnt from: uint8 [n, size, size, channels]."""
-        return self.faces.images if len(self.rows) == len(self.faces.images) else self.faces.images[self.rows]
+        return ChosenImages(self.faces.images, self.rows)
 
 
 def labelled(faces: Faces, labels: list[str]) -> Lessons:

@@ -1,7 +1,10 @@
-"""TFRecords of faces: raw uint8 pixels, uncompressed, sharded, with a description beside them."""
+"""TFRecords of faces: raw uint8 pixels, uncompressed, sharded, with a description beside them.
+
+Opening them reads all but the pixels, which are read when they are asked for.
+"""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,11 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from emotion.dataset.stored_images import Images, StoredImages
 from emotion.errors import UserError
 from emotion.files import written_whole
 
 IMAGES_PER_SHARD = 8192
-_BATCH = 1024
+_READ_AT_ONCE = (1024, 4 << 20)  # records and bytes, at most
+_FRAME_BYTES = (12, 4)  # before a record (its length, and a checksum of that) and after it (its own checksum)
+_DAMAGE = (tf.errors.DataLossError, tf.errors.InvalidArgumentError, ValueError)  # ValueError: another size
 
 
 class Record(NamedTuple):
@@ -54,7 +60,7 @@ class RecordsAbout:
 
 @dataclass(frozen=True)
 class Faces:
-    """Faces in memory.
+    """Faces, whose pixels may be in memory or in files.
 
     Attributes:
         images: uint8 [n, size_px, size_px, channels], 0-255.
@@ -64,7 +70,7 @@ class Faces:
         votes: int64 [n, crowd_labels].
     """
 
-    images: np.ndarray
+    images: Images
     label_indexes: np.ndarray
     about: RecordsAbout
     crowd_indexes: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
@@ -102,31 +108,26 @@ def read_records_about(folder: Path) -> RecordsAbout:
         raise UserError(f"{folder} holds no records (about.json is missing); run the preprocess stage") from None
 
 
-def load_records(folder: Path) -> Faces:
-    """Read a whole folder of records into memory, in order."""
+def open_records(folder: Path) -> Faces:
+    """Open a folder of records, in order: the images stay in their files until they are asked for.
+
+    Every record is read once, and its checksums are verified. Raises UserError when the folder holds no records, when
+    one is damaged, or when there are not as many as the folder says.
+    """
     about = read_records_about(folder)
-    shape = (about.size_px, about.size_px, about.channels)
-    images = np.empty((about.images, *shape), np.uint8)
-    label_indexes = np.empty(about.images, np.int64)
-    asked = about.images if about.crowd_labels else 0
-    crowd_indexes, votes = np.empty(asked, np.int64), np.empty((asked, len(about.crowd_labels)), np.int64)
-    start = 0
-    try:
-        for batch in _batches(sorted(folder.glob("*.tfrecord")), shape, len(about.crowd_labels)):
-            rows = slice(start, start + len(batch["label"]))
-            if rows.stop > about.images:
-                raise UserError(_miscounted(folder, f"at least {rows.stop}", about))
-            images[rows] = batch["pixels"]
-            label_indexes[rows] = batch["label"]
-            if asked:
-                crowd_indexes[rows] = np.where(batch["crowd"] < len(about.crowd_labels), batch["crowd"], -1)
-                votes[rows] = batch["votes"]
-            start = rows.stop
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-        raise UserError(f"{folder} is damaged ({error.message}); run preprocess again") from None
-    if start != about.images:
-        raise UserError(_miscounted(folder, str(start), about))
-    return Faces(images, label_indexes, about, crowd_indexes, votes)
+    shards = sorted(folder.glob("*.tfrecord"))
+    contents = [_read_shard(shard, about) for shard in shards]
+    counts = [len(content["label"]) for content in contents]
+    if sum(counts) != about.images:
+        raise UserError(
+            f"{folder} holds {sum(counts)} faces, but its about.json says {about.images}; run preprocess again"
+        )
+    rest = {name: np.concatenate([empty, *(content[name] for content in contents)]) for name, empty in _empty(about)}
+    images = StoredImages(shards, counts, rest.pop("pixels"), (about.size_px, about.size_px, about.channels))
+    if not about.crowd_labels:
+        return Faces(images, rest["label"], about)
+    crowd = np.where(rest["crowd"] < len(about.crowd_labels), rest["crowd"], -1)
+    return Faces(images, rest["label"], about, crowd, rest["votes"])
 
 
 def _write_shards(faces: Iterable[Record], folder: Path) -> int:
@@ -140,10 +141,6 @@ def _write_shards(faces: Iterable[Record], folder: Path) -> int:
                 writer = shards.enter_context(tf.io.TFRecordWriter(str(folder / name)))
             writer.write(_encode(face))
     return images
-
-
-def _miscounted(folder: Path, found: str, about: RecordsAbout) -> str:
-    return f"{folder} holds {found} faces, but its about.json says {about.images}; run preprocess again"
 
 
 def _encode(face: Record) -> bytes:
@@ -163,18 +160,61 @@ def _whole_numbers(values: Sequence[int]) -> Any:
     return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
 
 
-def _batches(
-    shards: Sequence[Path], shape: tuple[int, int, int], crowd_label_count: int
-) -> Iterator[dict[str, np.ndarray]]:
-    """Yield feature -> values of up to _BATCH records; pixels uint8 [n, *shape]."""
-    if not shards:
-        return
-    features = {"pixels": tf.io.FixedLenFeature([], tf.string), "label": tf.io.FixedLenFeature([], tf.int64)}
-    if crowd_label_count:
-        features["crowd"] = tf.io.FixedLenFeature([], tf.int64)
-        features["votes"] = tf.io.FixedLenFeature([crowd_label_count], tf.int64)
-    records = tf.data.TFRecordDataset([str(shard) for shard in shards])
-    for batch in records.batch(_BATCH).prefetch(2):  # batch first: parsing one by one is four times slower
-        parsed = tf.io.parse_example(batch, features)
-        parsed["pixels"] = tf.reshape(tf.io.decode_raw(parsed["pixels"], tf.uint8), (-1, *shape))
-        yield {name: values.numpy() for name, values in parsed.items()}
+def _empty(about: RecordsAbout) -> list[tuple[str, np.ndarray]]:
+    """What opening keeps of each record, by name: no rows of it; `pixels` is where they begin."""
+    shapes = {"pixels": (0,), "label": (0,)}
+    if about.crowd_labels:
+        shapes |= {"crowd": (0,), "votes": (0, len(about.crowd_labels))}
+    return [(name, np.empty(shape, np.int64)) for name, shape in shapes.items()]
+
+
+def _read_shard(shard: Path, about: RecordsAbout) -> dict[str, np.ndarray]:
+    """Read a shard once from beginning to end: name -> int64, as in `_empty`. Raises UserError if it is damaged."""
+    contents: dict[str, list[np.ndarray]] = {name: [empty] for name, empty in _empty(about)}
+    before_pixels, features = _before_pixels(about), _features(about)
+    start = 0  # of a record, in bytes
+    try:
+        # Batch first: parsing one by one is four times slower.
+        for batch in tf.data.TFRecordDataset(str(shard)).batch(_records_at_once(about)):
+            for name, values in tf.io.parse_example(batch, features).items():
+                contents[name].append(values.numpy())
+            offsets = []
+            for record in batch.numpy():
+                offsets.append(start + _FRAME_BYTES[0] + record.index(before_pixels) + len(before_pixels))
+                start += sum(_FRAME_BYTES) + len(record)
+            contents["pixels"].append(np.array(offsets))
+    except _DAMAGE as error:
+        number = _first_damaged(shard, about)
+        reason = getattr(error, "message", "its picture is of another size")
+        raise UserError(f"{shard} is damaged at record {number} ({reason}); run preprocess again") from None
+    return {name: np.concatenate(parts) for name, parts in contents.items()}
+
+
+def _first_damaged(shard: Path, about: RecordsAbout) -> int:
+    """The number of the first record that cannot be read, counted from 0."""
+    before_pixels, features = _before_pixels(about), _features(about)
+    number = 0
+    try:
+        for record in tf.data.TFRecordDataset(str(shard)):
+            tf.io.parse_single_example(record, features)
+            record.numpy().index(before_pixels)
+            number += 1
+    except _DAMAGE:
+        pass
+    return number
+
+
+def _features(about: RecordsAbout) -> dict[str, tf.io.FixedLenFeature]:
+    return {name: tf.io.FixedLenFeature(empty.shape[1:], tf.int64) for name, empty in _empty(about) if name != "pixels"}
+
+
+def _before_pixels(about: RecordsAbout) -> bytes:
+    """The bytes of a record from the name of its pixels to the first of them, the same in each."""
+    pixels = np.zeros((about.size_px, about.size_px, about.channels), np.uint8)
+    _, name, content = _encode(Record(pixels, 0)).partition(b"pixels")
+    return name + content[: content.index(pixels.tobytes())]
+
+
+def _records_at_once(about: RecordsAbout) -> int:
+    records, size = _READ_AT_ONCE
+    return max(1, min(records, size // (about.size_px**2 * about.channels)))

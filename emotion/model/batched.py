@@ -3,11 +3,13 @@
 import keras
 import numpy as np
 
+from emotion.dataset.stored_images import Images
+
 BATCH_SIZE = 256
 
 
-def predict_in_batches(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Run a model over uint8 images [n, size, size, channels]: float32 [n, outputs]."""
+def predict_in_batches(model: keras.Model, images: Images) -> np.ndarray:
+    """Run a model over uint8 images [n, size, size, channels], in memory or in files: float32 [n, outputs]."""
     if not len(images):
         return np.empty((0, model.output_shape[-1]), np.float32)
     starts = range(0, len(images), BATCH_SIZE)

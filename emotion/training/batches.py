@@ -1,7 +1,7 @@
-"""tf.data: faces in memory -> training and validation batches.
+"""tf.data: faces -> training and validation batches.
 
-The pixels stay in memory as uint8; each epoch permutes indexes, gathers a batch, and augments it. Every random number
-is a function of (seed, epoch, step), so that an epoch can be replayed from its number alone.
+Each epoch permutes row numbers, reads the rows of a batch, and augments them; the pixels may be in files. Every random
+number is a function of (seed, epoch, step), so that an epoch can be replayed from its number alone.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ import tensorflow as tf
 from emotion.dataset.lessons import Lessons
 
 Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+_ALL = slice(None)
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:
@@ -19,32 +20,42 @@ def steps_per_epoch(images: int, batch_size: int) -> int:
 
 
 def training_batches(
-    lessons: Lessons, *, batch_size: int, first_epoch: int, epochs: int, seed: int, augment: Augment
+    lessons: Lessons,
+    *,
+    batch_size: int,
+    first_epoch: int,
+    epochs: int,
+    seed: int,
+    augment: Augment,
+    share: slice = _ALL,
 ) -> tf.data.Dataset:
     """Batches of epochs first_epoch ... epochs-1, one after another, each epoch in its own order.
 
     Args:
         lessons: faces, uint8 [n, size, size, channels], and the answers to them.
-        augment: (uint8 [batch, size, size, channels], int64 [2]) -> float32, same shape.
+        augment: (uint8 [batch, size, size, channels], int64 [2]) -> float32, same shape; each picture by itself.
+        share: which rows of each batch to yield; no others are read.
 
-    Yields: (float32 [batch, size, size, channels] 0-255, float32 [batch, labels], rows summing to one).
+    Yields: (float32 [share, size, size, channels] 0-255, float32 [share, labels], rows summing to one).
     """
     count, steps = len(lessons), steps_per_epoch(len(lessons), batch_size)
-    images, targets = _in_memory(lessons)
+    read, targets = _reader(lessons), _targets(lessons)
 
     def epoch_order(epoch: tf.Tensor) -> tf.data.Dataset:
         order = tf.random.experimental.stateless_shuffle(tf.range(count), seed=tf.stack([seed, epoch]))
         rows = tf.data.Dataset.from_tensor_slices(order).batch(batch_size).take(steps)
         return rows.enumerate(start=epoch * steps)
 
-    def batch(step: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def batch(step: tf.Tensor, rows: tf.Tensor, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         # Steps count up over all epochs; the offset keeps their seeds apart from the permutations'.
-        pictures = augment(tf.gather(images, rows), tf.stack([seed + 1_000_003, step]))
+        pictures = augment(_amid_blanks(images, rows, share), tf.stack([seed + 1_000_003, step]))
         answers = tf.gather(targets, rows)
-        return pictures, _draw(answers, tf.stack([seed + 2_000_003, step])) if lessons.drawn else answers
+        answers = _draw(answers, tf.stack([seed + 2_000_003, step])) if lessons.drawn else answers
+        return pictures[share], answers[share]
 
     order = tf.data.Dataset.range(first_epoch, epochs).flat_map(epoch_order)
-    return _tuned(order.map(batch, num_parallel_calls=2, deterministic=True))
+    read_batches = order.map(lambda step, rows: (step, rows, read(rows[share])))
+    return _tuned(read_batches.map(batch, num_parallel_calls=2, deterministic=True))
 
 
 def evaluation_batches(lessons: Lessons, *, batch_size: int) -> tf.data.Dataset:
@@ -52,18 +63,38 @@ def evaluation_batches(lessons: Lessons, *, batch_size: int) -> tf.data.Dataset:
 
     Yields: (float32 [batch, size, size, channels] 0-255, float32 [batch, labels]); the last is smaller.
     """
-    images, targets = _in_memory(lessons)
+    read, targets = _reader(lessons), _targets(lessons)
 
     def batch(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return tf.cast(tf.gather(images, rows), tf.float32), tf.gather(targets, rows)
+        return tf.cast(read(rows), tf.float32), tf.gather(targets, rows)
 
     rows = tf.data.Dataset.range(len(lessons)).batch(batch_size)
     return _tuned(rows.map(batch, num_parallel_calls=2, deterministic=True))
 
 
-def _in_memory(lessons: Lessons) -> tuple[tf.Tensor, tf.Tensor]:
+def _reader(lessons: Lessons) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Row numbers -> images uint8 [rows, size, size, channels]."""
+    images = lessons.images
+
+    def read(rows: tf.Tensor) -> tf.Tensor:
+        pixels = tf.numpy_function(lambda numbers: images[numbers], [rows], tf.uint8, stateful=False)
+        return tf.ensure_shape(pixels, (None, *images.shape[1:]))
+
+    return read
+
+
+def _targets(lessons: Lessons) -> tf.Tensor:
     with tf.device("CPU:0"):
-        return tf.constant(lessons.images), tf.constant(lessons.targets)
+        return tf.constant(lessons.targets)
+
+
+def _amid_blanks(images: tf.Tensor, rows: tf.Tensor, share: slice) -> tf.Tensor:
+    """The whole batch, blank but for this share: what is drawn for a picture depends on its place in the batch."""
+    if share == _ALL:
+        return images
+    before = tf.minimum(share.start, tf.size(rows))
+    after = tf.size(rows) - before - tf.shape(images)[0]
+    return tf.pad(images, [[before, after], [0, 0], [0, 0], [0, 0]])
 
 
 def _draw(distributions: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

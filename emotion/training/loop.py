@@ -1,5 +1,6 @@
-"""Train a network: faces in memory -> the weights to keep."""
+"""Train a network: faces -> the weights to keep."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -53,18 +54,15 @@ class Task:
 
     def batches(self, first_epoch: int, epochs: int) -> tf.data.Dataset:
         """This process's share of the training batches of epochs first_epoch ... epochs-1, counted from 0."""
-        batches = training_batches(
+        return training_batches(
             self.train,
             batch_size=min(self.recipe.batch_size, len(self.train)),
             first_epoch=first_epoch,
             epochs=epochs,
             seed=self.seed,
             augment=self.augment,
+            **({"share": own_rows(self.recipe.batch_size)} if process_count() > 1 else {}),
         )
-        if process_count() == 1:
-            return batches
-        rows = own_rows(self.recipe.batch_size)
-        return batches.map(lambda pictures, labels: (pictures[rows], labels[rows]))
 
     def class_weights(self) -> dict[int, float] | None:
         """The weight of each label in the loss; None if all weigh the same."""
@@ -212,7 +210,7 @@ def _has_gpu() -> bool:
 
 @contextmanager
 def _readable_failures(recipe: Recipe, session: Session) -> Iterator[None]:
-    """Turn running out of memory and Ctrl-C into one line that says what to do."""
+    """Turn running out of memory, Ctrl-C and unreadable faces into one line that says what to do."""
     try:
         yield
     except KeyboardInterrupt:
@@ -220,6 +218,8 @@ def _readable_failures(recipe: Recipe, session: Session) -> Iterator[None]:
     except Exception as error:  # each backend has its own class for it
         if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error) or "ResourceExhausted" in repr(error):
             raise UserError(f"out of memory with train.batch_size: {recipe.batch_size}; lower it") from None
+        if unreadable := re.search("UserError: (.+)", str(error)):  # tf.data hands on the text alone
+            raise UserError(f"{unreadable[1]}; {session.saved}") from None
         if process_count() > 1 and not isinstance(error, UserError):
             reason = str(error).strip().split("\n")[0][:200]
             raise UserError(

@@ -158,5 +158,6 @@ def state_key(facts: Any, folders: list[Path]) -> str:
     for folder in folders:
         for file in sorted(folder.iterdir()):
             name = file.relative_to(folder.parent)
-            digest.update(f"\0{name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}".encode())
+            with file.open("rb") as content:  # a shard of large pictures is a gigabyte
+                digest.update(f"\0{name}\0{hashlib.file_digest(content, 'sha256').hexdigest()}".encode())
     return digest.hexdigest()

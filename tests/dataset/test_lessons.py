@@ -29,7 +29,7 @@ def test_what_the_crowd_agrees_on_is_learnt_where_it_does() -> None:
     learnt = lessons(FACES, "crowd", labels=LABELS)
     assert (learnt.labels, learnt.rows.tolist()) == (CROWD, [0, 2])
     assert learnt.targets.tolist() == [[0, 0, 1], [0, 1, 0]]
-    assert learnt.images.ravel().tolist() == [0, 2]
+    assert learnt.images[:].ravel().tolist() == [0, 2]
 
 
 def test_votes_are_learnt_as_shares() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotion.dataset import records
-from emotion.dataset.records import RecordsAbout, load_records, read_records_about, write_records
+from emotion.dataset.records import RecordsAbout, open_records, read_records_about, write_records
 from emotion.errors import UserError
 from tests.support.pictures import noise
 
@@ -40,18 +40,39 @@ def test_faces_come_back_as_they_were_over_any_shards(
         about = write(pairs, folder, size_px, channels)
     assert about == RecordsAbout(count, size_px, channels, ["a", "b"]) == read_records_about(folder)
     assert len(list(folder.glob("*.tfrecord"))) == -(-count // 4)
-    loaded = load_records(folder)
+    loaded = open_records(folder)
     assert loaded.about == about
     assert loaded.images.shape == (count, size_px, size_px, channels)
-    assert loaded.images.dtype == np.uint8
+    assert loaded.images[:].dtype == np.uint8
     assert loaded.label_indexes.tolist() == [label for _, label in pairs]
-    assert all(np.array_equal(image, original) for image, (original, _) in zip(loaded.images, pairs, strict=True))
+    assert all(np.array_equal(image, original) for image, (original, _) in zip(loaded.images[:], pairs, strict=True))
 
 
-def test_more_faces_than_a_batch_are_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "_BATCH", 3)
+@pytest.mark.parametrize("at_once", [(3, 1 << 20), (1024, 200)], ids=["records", "bytes"])
+def test_more_faces_than_are_read_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(records, "_READ_AT_ONCE", at_once)
     write(faces(10), tmp_path / "train")
-    assert load_records(tmp_path / "train").label_indexes.tolist() == [0, 1, 2, 3, 4, 5, 6, 0, 1, 2]
+    opened = open_records(tmp_path / "train")
+    assert opened.label_indexes.tolist() == [0, 1, 2, 3, 4, 5, 6, 0, 1, 2]
+    np.testing.assert_array_equal(opened.images[:], [image for image, _ in faces(10)])
+
+
+def test_records_may_differ_in_length(tmp_path: Path) -> None:
+    """A label from 128 on takes a byte more."""
+    labels = [0, 300, 127, 128, 20_000, 1]
+    pairs = [(image, label) for (image, _), label in zip(faces(6), labels, strict=True)]
+    write(pairs, tmp_path / "train")
+    opened = open_records(tmp_path / "train")
+    assert opened.label_indexes.tolist() == labels
+    np.testing.assert_array_equal(opened.images[[4, 0, 5, 3]], [pairs[row][0] for row in (4, 0, 5, 3)])
+
+
+def test_blank_faces_and_labels_are_no_obstacle(tmp_path: Path) -> None:
+    pairs = [(np.full((8, 8, 1), value, np.uint8), 0) for value in (0, 10, 0)]
+    write(pairs, tmp_path / "train")
+    assert open_records(tmp_path / "train").images[:][:, 0, 0, 0].tolist() == [0, 10, 0]
 
 
 def test_records_have_the_same_bytes_each_time(tmp_path: Path) -> None:
@@ -65,7 +86,7 @@ def test_what_was_there_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     write(faces(9), tmp_path / "train")
     write(faces(3), tmp_path / "train")
     assert sorted(bytes_of(tmp_path / "train")) == ["00000.tfrecord", "00001.tfrecord", "about.json"]
-    assert len(load_records(tmp_path / "train").images) == 3
+    assert len(open_records(tmp_path / "train").images) == 3
 
 
 def test_records_that_cannot_be_finished_leave_the_old_ones(tmp_path: Path) -> None:
@@ -89,22 +110,36 @@ def test_a_missing_or_incomplete_folder_says_what_to_run(tmp_path: Path, monkeyp
     write(faces(5), tmp_path / "train")
     (tmp_path / "train" / "00002.tfrecord").unlink()
     with pytest.raises(UserError, match=r"holds 4 faces, but its about\.json says 5; run preprocess again"):
-        load_records(tmp_path / "train")
+        open_records(tmp_path / "train")
 
 
 def test_more_faces_than_announced_are_refused(tmp_path: Path) -> None:
     write(faces(5), tmp_path / "train")
     about = json.loads((tmp_path / "train" / "about.json").read_text())
     (tmp_path / "train" / "about.json").write_text(json.dumps(about | {"images": 3}))
-    with pytest.raises(UserError, match=r"holds at least 5 faces, but its about\.json says 3"):
-        load_records(tmp_path / "train")
+    with pytest.raises(UserError, match=r"holds 5 faces, but its about\.json says 3"):
+        open_records(tmp_path / "train")
 
 
-def test_a_damaged_shard_says_what_to_run(tmp_path: Path) -> None:
-    write(faces(5), tmp_path / "train")
-    shard = tmp_path / "train" / "00000.tfrecord"
+@pytest.mark.parametrize("damage", ["cut off", "a pixel", "a length"])
+def test_a_damaged_record_is_named_and_says_what_to_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    monkeypatch.setattr(records, "IMAGES_PER_SHARD", 5)
+    write(faces(10), tmp_path / "train")
+    shard = tmp_path / "train" / "00001.tfrecord"
     whole = shard.read_bytes()
-    for damaged in (whole[:-9], whole[:60] + bytes([whole[60] ^ 1]) + whole[61:]):
-        shard.write_bytes(damaged)
-        with pytest.raises(UserError, match=r"train is damaged .*run preprocess again"):
-            load_records(tmp_path / "train")
+    each = len(whole) // 5
+    changed = {"a pixel": 3 * each + 60, "a length": 3 * each}.get(damage, 0)
+    flipped = whole[:changed] + bytes([whole[changed] ^ 1]) + whole[changed + 1 :]
+    shard.write_bytes(whole[: 4 * each - 9] if damage == "cut off" else flipped)
+    with pytest.raises(UserError, match=r"00001\.tfrecord is damaged at record 3 \(.*run preprocess again"):
+        open_records(tmp_path / "train")
+
+
+def test_pictures_of_another_size_are_refused(tmp_path: Path) -> None:
+    write(faces(2), tmp_path / "train")
+    about = json.loads((tmp_path / "train" / "about.json").read_text())
+    (tmp_path / "train" / "about.json").write_text(json.dumps(about | {"size_px": 9}))
+    with pytest.raises(UserError, match=r"damaged at record 0 \(its picture is of another size\)"):
+        open_records(tmp_path / "train")
