@@ -162,7 +162,7 @@ def _whole_numbers(values: Sequence[int]) -> Any:
 
 def _empty(about: RecordsAbout) -> list[tuple[str, np.ndarray]]:
     """What opening keeps of each record, by name: no rows of it; `pixels` is where they begin."""
-    shapes = {"pixels": (0,), "label": (0,)}
+    shapes: dict[str, tuple[int, ...]] = {"pixels": (0,), "label": (0,)}
     if about.crowd_labels:
         shapes |= {"crowd": (0,), "votes": (0, len(about.crowd_labels))}
     return [(name, np.empty(shape, np.int64)) for name, shape in shapes.items()]

@@ -12,7 +12,6 @@ import numpy as np
 
 from emotion.errors import UserError
 
-
 Rows = slice | np.ndarray | Sequence[int]
 
 

@@ -4,17 +4,20 @@ Source of the idea and of most kinds: Hendrycks & Dietterich 2019 (https://arxiv
 small faces. Throughout: `images` is uint8 [n, size, size, channels], 0-255, and so is the result.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
 
+from emotion.dataset.stored_images import Images
+
 SEVERITIES = (1, 2, 3)
+AT_ONCE = 256  # images, as many as a model is given at once
 _EYES, _MOUTH = 0.40, 0.80  # fractions of the height of an aligned face
 
 
-def corrupt(images: np.ndarray, kind: str, severity: int, *, seed: int) -> np.ndarray:
-    """Corrupt images.
+def corrupt(images: Images, kind: str, severity: int, *, seed: int) -> Iterator[np.ndarray]:
+    """Corrupt images, AT_ONCE of them at a time; how many does not change what comes of them.
 
     Args:
         kind: a key of KINDS.
@@ -22,7 +25,8 @@ def corrupt(images: np.ndarray, kind: str, severity: int, *, seed: int) -> np.nd
         seed: of everything random in it.
     """
     rng = np.random.default_rng([seed, list(KINDS).index(kind), severity])
-    return KINDS[kind](images, severity - 1, rng)
+    for start in range(0, len(images), AT_ONCE):
+        yield KINDS[kind](images[start : start + AT_ONCE], severity - 1, rng)
 
 
 def noise(images: np.ndarray, level: int, rng: np.random.Generator) -> np.ndarray:

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from emotion.dataset.lessons import Targets
+from emotion.dataset.stored_images import Images
 from emotion.errors import UserError
 from emotion.model.batch_norm import with_fused_batch_norm
 from emotion.model.batched import predict_in_batches
@@ -44,7 +45,7 @@ class Member:
         network = self.about.made_with.get("network")
         return str(network.get("name") if isinstance(network, dict) else f"of member {self.name}")
 
-    def logits(self, images: np.ndarray) -> np.ndarray:
+    def logits(self, images: Images) -> np.ndarray:
         """Logits, before the temperature, of uint8 images [n, size, size, channels]: float64 [n, label_count]."""
         return predict_in_batches(self.network, images).astype(np.float64) * self.temperature
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from emotion.dataset.stored_images import Images
 from emotion.evaluation.corruptions import KINDS, SEVERITIES, corrupt
 from emotion.model.calibration import accuracy
 
@@ -11,7 +12,7 @@ Robustness = dict[str, dict[int, float]]  # kind of corruption -> severity -> ac
 
 
 def accuracy_when_corrupted(
-    images: np.ndarray, labels: np.ndarray, predict: Callable[[np.ndarray], np.ndarray], *, seed: int
+    images: Images, labels: np.ndarray, predict: Callable[[np.ndarray], np.ndarray], *, seed: int
 ) -> Robustness:
     """Measure the accuracy under every corruption at every severity.
 
@@ -21,7 +22,8 @@ def accuracy_when_corrupted(
         predict: images -> probabilities float [n, label_count].
         seed: of everything random in the corruptions.
     """
-    return {
-        kind: {level: accuracy(labels, predict(corrupt(images, kind, level, seed=seed))) for level in SEVERITIES}
-        for kind in KINDS
-    }
+
+    def accuracy_at(kind: str, level: int) -> float:
+        return accuracy(labels, np.concatenate([predict(part) for part in corrupt(images, kind, level, seed=seed)]))
+
+    return {kind: {level: accuracy_at(kind, level) for level in SEVERITIES} for kind in KINDS}

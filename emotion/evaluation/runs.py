@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotion.dataset.index import read_index
+from emotion.dataset.stored_images import Images, Rows
 from emotion.errors import UserError
 from emotion.evaluation.averaging import mean_probabilities
 from emotion.evaluation.predictions import COLUMNS, Predictions
@@ -69,8 +70,8 @@ def predict(
 ) -> Results:
     """Run every network over every view of the test faces, and of the validation faces where an average needs them."""
 
-    def logits(images: np.ndarray) -> np.ndarray:
-        return np.array([[network.logits(seen_as(images, way)) for way in ways] for network in networks])
+    def logits(images: Images) -> np.ndarray:
+        return np.array([[network.logits(_SeenImages(images, way)) for way in ways] for network in networks])
 
     averaging = len(networks) * len(ways) > 1
     rows = evenly(len(held_out), _TEMPERATURE_FACES if averaging else 0)
@@ -84,9 +85,7 @@ def evenly(count: int, most: int) -> np.ndarray:
     return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
 
 
-def measure_robustness(
-    networks: Sequence["Member"], images: np.ndarray, labels: np.ndarray, *, seed: int
-) -> Robustness:
+def measure_robustness(networks: Sequence["Member"], images: Images, labels: np.ndarray, *, seed: int) -> Robustness:
     """Accuracy of the members' average, one view, on corrupted test faces.
 
     Args:
@@ -108,3 +107,21 @@ def saliency_maps(networks: Sequence["Member"], faces: "Faces", predictions: Pre
     rows = surest(predictions)
     maps = [grad_cam(network, faces.images[rows], predictions.predicted_indexes[rows]) for network in networks]
     return dict(zip((predictions.paths[row] for row in rows), np.mean(maps, axis=0), strict=True))
+
+
+class _SeenImages:
+    """Images, each seen as a view says when it is asked for.
+
+    Args:
+        images: uint8 [n, height, width, channels], in memory or in files.
+    """
+
+    def __init__(self, images: Images, view: View) -> None:
+        self.shape = images.shape
+        self._images, self._view = images, view
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, rows: Rows, /) -> np.ndarray:
+        return seen_as(self._images[rows], self._view)
