@@ -37,7 +37,7 @@ RATIOS = {
 
 
 def noise() -> Any:
-    """Faces of noise, as `load_records` would return them; import it after `pin`."""
+    """Faces of noise, as `open_records` would return them; import it after `pin`."""
     from emotion.dataset.records import Faces, RecordsAbout
 
     rng = np.random.default_rng(0)
