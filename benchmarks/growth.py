@@ -34,7 +34,7 @@ from benchmarks.processes import (
     significant,
     write_params,
 )
-from emotion.files import write_json
+from emotion.foundation.files import write_json
 
 FER2013 = 35_887
 TIMES, TIMES_LARGEST = 10, 20

@@ -32,7 +32,7 @@ from benchmarks.processes import (
     run_train,
     write_params,
 )
-from emotion.files import write_json
+from emotion.foundation.files import write_json
 from emotion.report.page import percent
 
 NETWORKS = ("stacked_cnn", "vgg", "resnet", "mini_xception", "transfer")

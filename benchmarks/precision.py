@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.processes import RESULTS, ROOT, begin, figures_of, parser_of, read_params, significant
 from benchmarks.steps import Training, seconds_of
-from emotion.files import write_json
+from emotion.foundation.files import write_json
 from emotion.runtime.pins import pin
 from emotion.training.bfloat16 import slowdown
 from emotion.training.recipe import Recipe

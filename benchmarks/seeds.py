@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.processes import PARAMS, RESULTS, begin, parser_of, read_params, run_data_stages_of, run_train
-from emotion.files import write_json
+from emotion.foundation.files import write_json
 
 SEEDS = range(5)
 EARLY_EPOCHS = 3

@@ -28,7 +28,7 @@ from benchmarks.processes import (
     spreads,
     write_params,
 )
-from emotion.files import write_json
+from emotion.foundation.files import write_json
 from emotion.runtime.pins import pin
 from emotion.training.recipe import Recipe
 

@@ -35,7 +35,7 @@ from benchmarks.processes import (
 )
 from benchmarks.steps import measure_round
 from emotion.dataset.archive import read_faces
-from emotion.files import write_file, write_json
+from emotion.foundation.files import write_file, write_json
 from emotion.runtime.quiet import import_tensorflow
 
 if TYPE_CHECKING:

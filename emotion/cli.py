@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
-from emotion.errors import UserError, disk_problem, shown
+from emotion.foundation.errors import UserError, disk_problem, shown
 
 BAD_INPUT = 2
 INTERRUPTED = 130

@@ -12,8 +12,8 @@ from emotion.dataset.archive import NO_LABEL, Dataset, DatasetError, Votes, writ
 from emotion.dataset.index import index_text
 from emotion.dataset.layouts import relabel
 from emotion.dataset.votes import facts_table
-from emotion.files import write_file, write_json
-from emotion.params import Params
+from emotion.foundation.files import write_file, write_json
+from emotion.foundation.params import Params
 from stages._entry.stage import Block, Choice, Reads, Values, run_stage
 
 # A label names a folder of the archive.

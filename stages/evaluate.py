@@ -14,8 +14,8 @@ from emotion.evaluation.results import evaluation_report, plot_tables, variants_
 from emotion.evaluation.runs import check_models, measure_robustness, predict, saliency_maps, unanswered
 from emotion.evaluation.tables import confusion_table
 from emotion.evaluation.views import views
-from emotion.files import write_file, write_json
-from emotion.params import Params
+from emotion.foundation.files import write_file, write_json
+from emotion.foundation.params import Params
 from emotion.runtime.pins import pin
 from stages._entry.stage import Reads, Section, Values, run_stage
 

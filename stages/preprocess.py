@@ -14,9 +14,9 @@ from emotion.dataset.archive import read_faces
 from emotion.dataset.images import ImageError, decode_face, map_images
 from emotion.dataset.index import read_index
 from emotion.dataset.votes import vote_counts, voted_labels
-from emotion.errors import UserError
-from emotion.files import write_json
-from emotion.params import Params
+from emotion.foundation.errors import UserError
+from emotion.foundation.files import write_json
+from emotion.foundation.params import Params
 from emotion.runtime.quiet import import_tensorflow
 from stages._entry.stage import Reads, Section, run_stage
 

@@ -13,9 +13,9 @@ from emotion.dataset.votes import read_facts
 from emotion.evaluation.heatmaps import read_heatmaps
 from emotion.evaluation.predictions import read_predictions
 from emotion.evaluation.views import views
-from emotion.files import write_file
+from emotion.foundation.files import write_file
+from emotion.foundation.params import Params
 from emotion.palette import BLUE
-from emotion.params import Params
 from emotion.report.captions import against_people, corrupted, draw_figures, read_table, read_tables
 from emotion.report.faces import draw_crowd, draw_faces
 from emotion.report.page import flat, render_page, tiles

@@ -14,8 +14,8 @@ from emotion.dataset.index import index_text
 from emotion.dataset.split import assign_splits, check_splits
 from emotion.dataset.split_tables import copies_across, index_table, pair_table, split_report, with_votes
 from emotion.dataset.votes import VotesParams, read_facts
-from emotion.files import write_file, write_json
-from emotion.params import Params
+from emotion.foundation.files import write_file, write_json
+from emotion.foundation.params import Params
 from stages._entry.stage import Reads, Section, run_stage
 
 

@@ -5,9 +5,9 @@ from stages._entry.start import PARAMS_FILE, START
 from contextlib import nullcontext
 from pathlib import Path
 
-from emotion.files import write_json
+from emotion.foundation.files import write_json
+from emotion.foundation.params import parse_params
 from emotion.model.calibration import calibrate
-from emotion.params import parse_params
 from emotion.runtime.pins import pin
 from emotion.runtime.processes import check_backend, process_index
 from emotion.training.bfloat16 import slowdown, warn_if_slow

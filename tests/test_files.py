@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from emotion.errors import did_you_mean, shown
-from emotion.files import write_file, write_json, written_whole
+from emotion.foundation.errors import did_you_mean, shown
+from emotion.foundation.files import write_file, write_json, written_whole
 
 
 def test_json_is_written_to_six_decimals_and_keeps_its_order(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from emotion.errors import UserError
-from emotion.params import read_params
+from emotion.foundation.errors import UserError
+from emotion.foundation.params import read_params
 from emotion.runtime.quiet import import_tensorflow
 from stages._entry.known_keys import tree, unknown_keys
 from stages._entry.stage import Choice, Later, Reading, Shown, Values, resolve

@@ -12,8 +12,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from emotion.errors import UserError
-from emotion.params import read_params
+from emotion.foundation.errors import UserError
+from emotion.foundation.params import read_params
 from emotion.report.page import render_text
 from tools.check_params import problems
 from tools.verify import compare, output_digests

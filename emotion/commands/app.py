@@ -8,7 +8,7 @@ import contextlib
 import socket
 
 from emotion.commands.options import add_model_options, predictor_from
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import binomtest
 
-from emotion.errors import UserError
 from emotion.evaluation.intervals import Interval, accuracies, interval, macro_f1s, resample
 from emotion.evaluation.predictions import Predictions, read_predictions
 from emotion.evaluation.scores import macro_f1
+from emotion.foundation.errors import UserError
 from emotion.model.calibration import accuracy, log_loss
 
 TRACKED = "data/predictions.csv"  # where a revision of this project keeps its predictions

@@ -10,8 +10,8 @@ import keras
 from keras import layers
 from pydantic import ValidationError
 
-from emotion.errors import UserError
-from emotion.params import read_params
+from emotion.foundation.errors import UserError
+from emotion.foundation.params import read_params
 from emotion.training.network import Network, build_model
 
 

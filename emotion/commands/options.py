@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from emotion.inference.models import PUBLISHED
 from emotion.inference.predictor import Predictor
 from emotion.inference.priors import TRAINING

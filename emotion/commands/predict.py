@@ -11,7 +11,7 @@ from pathlib import Path
 
 from emotion.commands.options import add_model_options, new_folder, predictor_from
 from emotion.dataset.picture_files import expand
-from emotion.errors import shown
+from emotion.foundation.errors import shown
 from emotion.inference.annotation import annotate
 from emotion.inference.predictor import Prediction, read_picture
 from emotion.inference.writers import CsvWriter, JsonWriter, TableWriter

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from emotion.commands.options import add_model_options, predictor_from
-from emotion.errors import shown
+from emotion.foundation.errors import shown
 from emotion.inference.labelled_pictures import labelled_pictures, score
 
 

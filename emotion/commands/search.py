@@ -22,7 +22,7 @@ from typing import Any, Protocol
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 
 _POLL_S = 2.0
 _STOP_S = 60.0  # how long a stopped experiment may take to clean up

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from emotion.commands.options import add_model_options, predictor_from
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from emotion.inference.detector import BlazeFace
 from emotion.inference.tracking import FaceTracker
 from emotion.inference.video import FrameSource, label_video

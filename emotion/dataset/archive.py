@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from emotion.errors import UserError, shown
-from emotion.files import write_entry, written_whole
+from emotion.foundation.errors import UserError, shown
+from emotion.foundation.files import write_entry, written_whole
 
 SPLITS = ("train", "val", "test")
 NO_LABEL = ("unknown", "not_a_face")  # what people may say of a picture instead of a label

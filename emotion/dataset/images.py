@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 
 T = TypeVar("T")
 MAX_PIXELS = 100_000_000  # larger pictures are refused before they fill the memory

@@ -20,7 +20,7 @@ from emotion.dataset.archive import Dataset, DatasetError, readable
 from emotion.dataset.labels import FER2013_CODES
 from emotion.dataset.picture_files import SUFFIXES
 from emotion.dataset.votes import rename_votes
-from emotion.errors import shown
+from emotion.foundation.errors import shown
 
 _SPLIT_FOLDERS = {"train": "train", "val": "val", "validation": "val", "test": "test"}
 _CSV_COLUMNS = ("emotion", "pixels", "Usage")

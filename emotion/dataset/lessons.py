@@ -7,7 +7,7 @@ import numpy as np
 
 from emotion.dataset.records import Faces
 from emotion.dataset.stored_images import ChosenImages, Images
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 
 Targets = Literal["label", "crowd", "votes", "drawn"]
 

@@ -4,7 +4,7 @@ import glob
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 
 SUFFIXES = frozenset(  # of the formats that emotion/dataset/images.py decodes
     {

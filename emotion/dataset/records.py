@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from emotion.dataset.stored_images import Images, StoredImages
-from emotion.errors import UserError
-from emotion.files import written_whole
+from emotion.foundation.errors import UserError
+from emotion.foundation.files import written_whole
 
 IMAGES_PER_SHARD = 8192
 _READ_AT_ONCE = (1024, 4 << 20)  # records and bytes, at most

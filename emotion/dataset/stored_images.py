@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 
 Rows = slice | np.ndarray | Sequence[int]
 

@@ -14,8 +14,8 @@ import pandas as pd
 from pydantic import Field
 
 from emotion.dataset.archive import NO_LABEL, Votes
-from emotion.errors import UserError
-from emotion.params import Params
+from emotion.foundation.errors import UserError
+from emotion.foundation.params import Params
 
 COLUMN_PREFIX = "votes_"  # of the columns with votes, in every table
 

@@ -1,4 +1,4 @@
-"""What a camera and the world do to faces: seeded corruptions at three severities.
+"""What a camera and the world do to faces, and how accuracy falls with it: seeded corruptions at three severities.
 
 Source of the idea and of most kinds: Hendrycks & Dietterich 2019 (https://arxiv.org/abs/1903.12261), at sizes that suit
 small faces. Throughout: `images` is uint8 [n, size, size, channels], 0-255, and so is the result.
@@ -10,6 +10,9 @@ import cv2
 import numpy as np
 
 from emotion.dataset.stored_images import Images
+from emotion.model.calibration import accuracy
+
+Robustness = dict[str, dict[int, float]]  # kind of corruption -> severity -> accuracy
 
 SEVERITIES = (1, 2, 3)
 AT_ONCE = 256  # images, as many as a model is given at once
@@ -123,3 +126,21 @@ def _barred(images: np.ndarray, middle: float, height: float) -> np.ndarray:
     covered = images.copy()
     covered[:, max(0, round((middle - height / 2) * side)) : round((middle + height / 2) * side)] = 32
     return covered
+
+
+def accuracy_when_corrupted(
+    images: Images, labels: np.ndarray, predict: Callable[[np.ndarray], np.ndarray], *, seed: int
+) -> Robustness:
+    """Measure the accuracy under every corruption at every severity.
+
+    Args:
+        images: uint8 [n, size, size, channels].
+        labels: int [n], label indexes.
+        predict: images -> probabilities float [n, label_count].
+        seed: of everything random in the corruptions.
+    """
+
+    def accuracy_at(kind: str, level: int) -> float:
+        return accuracy(labels, np.concatenate([predict(part) for part in corrupt(images, kind, level, seed=seed)]))
+
+    return {kind: {level: accuracy_at(kind, level) for level in SEVERITIES} for kind in KINDS}

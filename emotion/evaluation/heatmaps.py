@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emotion.files import write_entry
+from emotion.foundation.files import write_entry
 
 
 def heatmap_bytes(maps: Mapping[str, np.ndarray]) -> bytes:

@@ -8,7 +8,7 @@ import numpy as np
 
 from emotion.dataset.lessons import Targets
 from emotion.dataset.stored_images import Images
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from emotion.model.batch_norm import with_fused_batch_norm
 from emotion.model.batched import predict_in_batches
 from emotion.model.file import ModelAbout, load_model

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 
 COLUMNS = ("path", "label", "subset", "copy")  # the first columns; one per label follows
 LEAST = 2e-7  # the smallest probability written: logarithms stay finite, and no tool has to clip them

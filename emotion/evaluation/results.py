@@ -11,9 +11,9 @@ import numpy as np
 
 from emotion.evaluation import scores, tables
 from emotion.evaluation.averaging import Average, average
+from emotion.evaluation.corruptions import Robustness
 from emotion.evaluation.predictions import Predictions, csv_text, short
 from emotion.evaluation.priors import prior_report
-from emotion.evaluation.robustness import Robustness
 
 
 @dataclass(frozen=True)

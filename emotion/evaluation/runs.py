@@ -9,12 +9,12 @@ import numpy as np
 
 from emotion.dataset.index import read_index
 from emotion.dataset.stored_images import Images, Rows
-from emotion.errors import UserError
 from emotion.evaluation.averaging import mean_probabilities
+from emotion.evaluation.corruptions import Robustness, accuracy_when_corrupted
 from emotion.evaluation.predictions import COLUMNS, Predictions
 from emotion.evaluation.results import Results, average_all, surest
-from emotion.evaluation.robustness import Robustness, accuracy_when_corrupted
 from emotion.evaluation.views import View, seen_as
+from emotion.foundation.errors import UserError
 
 if TYPE_CHECKING:
     from emotion.dataset.lessons import Lessons

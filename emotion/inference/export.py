@@ -16,8 +16,8 @@ import numpy as np
 from emotion.dataset.archive import list_faces, read_faces
 from emotion.dataset.images import ImageError, decode_face
 from emotion.dataset.picture_files import pictures_below
-from emotion.errors import UserError
-from emotion.files import write_entry
+from emotion.foundation.errors import UserError
+from emotion.foundation.files import write_entry
 from emotion.inference.models import KerasModel, LiteRTModel, OnnxModel, import_keras
 from emotion.model.about import ABOUT_ENTRY, ModelAbout, format_about, read_about
 from emotion.runtime.quiet import import_tensorflow, quietly

@@ -10,7 +10,7 @@ import numpy as np
 
 from emotion.dataset.labels import OTHER_NAMES
 from emotion.dataset.picture_files import pictures_below
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from emotion.inference.predictor import Predictor
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from emotion.runtime.quiet import quietly
 
 _MAX_TENSOR_BYTES = 1_000_000_000  # the published network has 13 million

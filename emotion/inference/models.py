@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from emotion.errors import UserError, shown
+from emotion.foundation.errors import UserError, shown
 from emotion.model.about import ModelAbout, check_file, check_shapes, parse_about, read_about
 
 PUBLISHED = Path(__file__).parents[1] / "published" / "model.tflite"

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from emotion.dataset.images import MAX_PIXELS, ImageError, decode_image, resize_face
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from emotion.inference.detector import BlazeFace, Box, Detector, crop_face
 from emotion.inference.models import PUBLISHED, FaceModel, open_model
 from emotion.inference.priors import TRAINING, Prior, parse_prior

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emotion.errors import UserError, did_you_mean
+from emotion.foundation.errors import UserError, did_you_mean
 from emotion.model.about import ModelAbout
 from emotion.model.prior import reweighted
 

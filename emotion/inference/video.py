@@ -15,7 +15,7 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # silences FFmpeg; our er
 import cv2
 import numpy as np
 
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from emotion.inference.annotation import annotate
 from emotion.inference.predictor import FacePrediction, Prediction
 from emotion.inference.tracking import FaceTracker, Track

@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Self, TextIO
 
-from emotion.errors import shown
+from emotion.foundation.errors import shown
 from emotion.inference.predictor import FacePrediction, Prediction
 from emotion.inference.priors import TRAINING
 

@@ -11,7 +11,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from emotion.errors import UserError, shown
+from emotion.foundation.errors import UserError, shown
 
 ABOUT_ENTRY = "emotion.json"
 MAX_MODEL_BYTES = 2_000_000_000  # of a model file; the largest backbone of keras.applications has 1.5 GB

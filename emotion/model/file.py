@@ -9,7 +9,7 @@ from pathlib import Path
 
 import keras
 
-from emotion.files import write_entry, written_whole
+from emotion.foundation.files import write_entry, written_whole
 from emotion.model.about import (
     ABOUT_ENTRY,
     ModelAbout,

@@ -9,7 +9,7 @@ import keras
 from keras import layers
 from pydantic import Field
 
-from emotion.params import Params
+from emotion.foundation.params import Params
 
 _STEM_CONVOLUTIONS = 2
 

@@ -14,7 +14,7 @@ import keras
 from keras import layers
 from pydantic import Field
 
-from emotion.params import Params
+from emotion.foundation.params import Params
 
 _REDUCTION = 16  # ratio of channels to units of the attention's hidden layer, in both papers
 _SPATIAL_KERNEL_PX = 7  # of CBAM's spatial attention

@@ -7,7 +7,7 @@ import keras
 from keras import layers
 from pydantic import Field
 
-from emotion.params import Params
+from emotion.foundation.params import Params
 
 
 class Network(Params):

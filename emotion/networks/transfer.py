@@ -13,8 +13,8 @@ import numpy as np
 from keras import layers
 from pydantic import Field, field_validator, model_validator
 
-from emotion.errors import UserError, did_you_mean
-from emotion.params import Params
+from emotion.foundation.errors import UserError, did_you_mean
+from emotion.foundation.params import Params
 from emotion.training.network import Phase
 from emotion.training.pretrained import checked_file
 from emotion.training.recipe import Recipe

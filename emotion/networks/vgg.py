@@ -10,8 +10,8 @@ import keras
 from keras import layers
 from pydantic import Field
 
-from emotion.errors import UserError
-from emotion.params import Params
+from emotion.foundation.errors import UserError
+from emotion.foundation.params import Params
 
 
 class Network(Params):

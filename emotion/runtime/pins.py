@@ -6,7 +6,7 @@ import platform
 import sys
 from typing import Any, Literal
 
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from emotion.runtime import processes, processor
 from emotion.runtime.quiet import import_tensorflow
 

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 
 _APPROXIMATED = "the processor's own approximation, which differs from make to make"
 # Found by computing every operation of the networks on a real processor and on emulated ones of other makes.

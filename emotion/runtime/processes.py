@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 
 _HEARTBEAT_S = 30  # a process that is silent for this long counts as lost
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import tensorflow as tf
 from pydantic import Field
 
-from emotion.params import Params
+from emotion.foundation.params import Params
 
 
 class Augmentation(Params):

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from emotion.dataset.lessons import Lessons, class_weights
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from emotion.model.batched import BATCH_SIZE
 from emotion.runtime.portable import check_portable
 from emotion.runtime.processes import own_rows, process_count, process_index

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from emotion.model.file import load_model
 from emotion.training.recipe import Init
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import keras
 from tqdm import tqdm
 
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from emotion.runtime.processes import process_index
 from emotion.training.optimizer import learning_rate
 

@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from emotion.params import Params
+from emotion.foundation.params import Params
 
 
 class Init(Params):

@@ -10,8 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from emotion.errors import UserError
-from emotion.files import write_file
+from emotion.foundation.errors import UserError
+from emotion.foundation.files import write_file
 from emotion.runtime.processes import from_first_process, process_index
 from emotion.training.kept_weights import KeepWeights
 from emotion.training.optimizer import learning_rate

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from emotion.errors import UserError
-from emotion.files import replace_safely, write_file
+from emotion.foundation.errors import UserError
+from emotion.foundation.files import replace_safely, write_file
 from emotion.runtime.processes import process_index
 
 _DIGEST_BYTES = hashlib.sha256().digest_size

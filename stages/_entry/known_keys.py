@@ -8,7 +8,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from emotion.errors import did_you_mean
+from emotion.foundation.errors import did_you_mean
 
 _CHOICE = re.compile(r"\$\{([^}]+)\}")  # ${data.source} in a dependency, or in a parameter
 

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from emotion.errors import UserError, did_you_mean, disk_problem
-from emotion.params import Params, parse_params, read_params
+from emotion.foundation.errors import UserError, did_you_mean, disk_problem
+from emotion.foundation.params import Params, parse_params, read_params
 from stages._entry.environment import warn_if_unlocked
 from stages._entry.known_keys import declared_keys, tree, unknown_keys
 from stages._entry.unchanged import changed_code, check_unchanged

@@ -7,7 +7,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 
 
 def declared_code(start: Start, stage: str, params: Mapping[str, Any]) -> dict[str, str]:

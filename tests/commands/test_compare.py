@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from emotion.commands.compare import add_arguments, compare, load_predictions, run
-from emotion.errors import UserError
 from emotion.evaluation.predictions import Predictions, rounded
+from emotion.foundation.errors import UserError
 
 NAMES = ["happy", "sad"]
 

@@ -10,7 +10,7 @@ import pytest
 from emotion import cli
 from emotion.commands import search
 from emotion.commands.search import Budget
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 
 SPACE = {
     "train.learning_rate": {"low": 0.001, "high": 1.0, "log": True},

@@ -5,7 +5,7 @@ import pytest
 
 from emotion.dataset.lessons import lessons
 from emotion.dataset.records import Faces, RecordsAbout
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from emotion.model.prior import learnt_prior
 from emotion.training.batches import training_batches
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from emotion.dataset import records
 from emotion.dataset.records import RecordsAbout, open_records, read_records_about, write_records
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from tests.support.pictures import noise
 
 Pairs = list[tuple[np.ndarray, int]]

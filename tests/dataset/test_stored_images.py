@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from emotion.dataset import stored_images
 from emotion.dataset.stored_images import StoredImages
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from tests.support import tiny
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (10, 3, 4, 1), dtype=np.uint8)

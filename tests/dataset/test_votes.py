@@ -18,7 +18,7 @@ from emotion.dataset.votes import (
     whole_votes,
     without_outliers,
 )
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 
 # Two labels, then unknown and not_a_face.
 CLEAR, HALF, TIE, UNKNOWN, NO_FACE, NOBODY = (

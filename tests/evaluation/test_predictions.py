@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotion.errors import UserError
 from emotion.evaluation.predictions import COLUMNS, Predictions, read_predictions, rounded
+from emotion.foundation.errors import UserError
 
 NAMES = st.lists(
     st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00\r"), min_size=1),

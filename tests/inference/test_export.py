@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from emotion.inference.export import MAX_DIFFERENCE, append_about, comparison_faces, export
 from emotion.inference.models import PUBLISHED, import_keras, open_model
 from emotion.model.about import ModelAbout, read_about

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from emotion.inference.models import PUBLISHED, open_model
 from emotion.model.about import _RULES, ABOUT_ENTRY, ModelAbout, format_about, parse_about, read_about
 

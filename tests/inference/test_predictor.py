@@ -9,7 +9,7 @@ from PIL import Image
 
 from emotion.dataset.images import ImageError
 from emotion.dataset.labels import EMOTIONS
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from emotion.inference.export import append_about
 from emotion.inference.models import PUBLISHED
 from emotion.inference.predictor import Predictor, predict_emotion

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from emotion.inference.predictor import Predictor
 from emotion.inference.priors import Prior, parse_prior
 from emotion.model.about import ModelAbout

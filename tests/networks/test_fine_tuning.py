@@ -192,7 +192,7 @@ def test_a_model_starts_from_an_earlier_one(name: str, labels: list[str], same_h
 
 
 def test_a_model_that_does_not_fit_is_refused_with_what_to_set(earlier_model: Path) -> None:
-    from emotion.errors import UserError
+    from emotion.foundation.errors import UserError
     from emotion.networks import resnet
     from emotion.training.network import build_model
     from emotion.training.pretrained import start_from
@@ -203,7 +203,7 @@ def test_a_model_that_does_not_fit_is_refused_with_what_to_set(earlier_model: Pa
 
 
 def test_a_file_is_used_only_if_it_is_the_pinned_one(earlier_model: Path) -> None:
-    from emotion.errors import UserError
+    from emotion.foundation.errors import UserError
     from emotion.training.pretrained import checked_file
 
     digest = hashlib.sha256(earlier_model.read_bytes()).hexdigest()

@@ -13,7 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from emotion.commands.networks import cost
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from emotion.model.batch_norm import FusedBatchNormalization
 from emotion.networks import mini_xception, resnet, stacked_cnn, transfer, vgg
 from emotion.training.network import build_model, with_probabilities

@@ -116,7 +116,7 @@ QUICK = [
     ("evaluate.seed", change(evaluate__seed=7), {"evaluate", "report"}),
 ]
 SLOW = [
-    ("a file that every stage imports", edit("emotion/errors.py"), EVERYTHING),
+    ("a file that every stage imports", edit("emotion/foundation/errors.py"), EVERYTHING),
     (
         "the archive's code",
         edit("emotion/dataset/archive.py"),

@@ -12,8 +12,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from emotion.runtime.processor import features
-from tests.support import emulated, tiny
-from tests.support.emulated import PROCESSORS, last_line, needs_qemu, run
+from tests.support import tiny
+from tests.support.portable import emulated
+from tests.support.portable.emulated import PROCESSORS, last_line, needs_qemu, run
 
 pytestmark = [needs_qemu, pytest.mark.timeout(3600)]
 
@@ -50,10 +51,10 @@ AT_SIZE = {
 
 
 def digests(processors: tuple[str | None, ...], cases: Mapping[str, Any], **changes: str) -> list[dict[str, Any]]:
-    """What `tests.support.portable_run` prints on each processor, two at a time."""
+    """What `tests.support.portable.run` prints on each processor, two at a time."""
     with ThreadPoolExecutor(2) as pool:
         runs = [
-            pool.submit(run, processor, "-m", "tests.support.portable_run", json.dumps(cases), **changes)
+            pool.submit(run, processor, "-m", "tests.support.portable.run", json.dumps(cases), **changes)
             for processor in processors
         ]
         return [json.loads(last_line(each.result())) for each in runs]

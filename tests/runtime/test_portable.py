@@ -19,7 +19,7 @@ PORTABLE = ("vgg", "stacked_cnn", "resnet", "mini_xception")
 
 
 def graphs_of(*networks: str, **changes: str) -> dict[str, dict[str, Any]]:
-    command = [sys.executable, "-m", "tests.support.portable_graphs", *networks]
+    command = [sys.executable, "-m", "tests.support.portable.graphs", *networks]
     done = subprocess.run(
         command, cwd=tiny.ROOT, env=tiny.environment(**changes), capture_output=True, text=True, check=False
     )

@@ -11,7 +11,7 @@ from unittest import mock
 
 import pytest
 
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from emotion.sources.kaggle.source import Source
 from tests.support.kaggle_project import DATASET, FACES, REFERENCE, Project
 from tests.support.kaggle_stand_in import (

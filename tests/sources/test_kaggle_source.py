@@ -7,7 +7,7 @@ import pytest
 
 from emotion.dataset.archive import content_digest
 from emotion.dataset.layouts import read_zip
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from emotion.sources.kaggle.source import Source
 from stages._entry.stage import validate
 from tests.support.kaggle_project import DATASET, FACES, HALF, OTHER_FACES, REFERENCE, Project, flipped, origin

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from emotion.sources.kaggle.source import Source
 from tests.support.kaggle_project import ETAG, FACES, HALF, REFERENCE, Project, faces_zip
 from tests.support.kaggle_stand_in import (

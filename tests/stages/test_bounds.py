@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from stages._entry.stage import Later, Section, Values, resolve
 from tools.check_params import all_readings
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from emotion.files import write_file
+from emotion.foundation.files import write_file
 from stages._entry.stage import run_stage
 from tests.support.tiny import environment, make_records, train_command
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from emotion.dataset.archive import Dataset, DatasetError, list_faces
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from stages._entry.stage import Choice, resolve, validate
 from stages.download import READS, DataParams, download
 from tests.support.pictures import numbered, write_zip

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from emotion.errors import UserError
 from emotion.evaluation.heatmaps import read_heatmaps
 from emotion.evaluation.predictions import Predictions, read_predictions
 from emotion.evaluation.runs import check_models, evenly, unanswered
+from emotion.foundation.errors import UserError
 from tests.support import evaluated
 
 

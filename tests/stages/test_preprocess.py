@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from emotion.dataset.archive import Dataset, write_archive
 from emotion.dataset.images import decode_face
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from stages.preprocess import PreprocessParams, preprocess
 from tests.support.pictures import encoded, noise, numbered
 

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import pytest
 from pydantic import Field
 
-from emotion.errors import UserError
-from emotion.params import Params, read_params
+from emotion.foundation.errors import UserError
+from emotion.foundation.params import Params, read_params
 from stages._entry.known_keys import declared_keys, tree
 from stages._entry.stage import (
     Block,

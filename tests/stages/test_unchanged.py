@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from emotion.errors import UserError
-from emotion.params import read_params
+from emotion.foundation.errors import UserError
+from emotion.foundation.params import read_params
 from stages._entry import stage as _stage
 from stages._entry import unchanged as _unchanged
 from stages._entry.stage import Choice, Section, changed_params

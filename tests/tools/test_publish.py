@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from emotion.errors import UserError
-from emotion.params import read_params
+from emotion.foundation.errors import UserError
+from emotion.foundation.params import read_params
 from tools import publish as _publish
 from tools.check_params import problems
 from tools.publish import _keep_predictions, judge, prepare, readme, record, rerun

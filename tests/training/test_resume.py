@@ -13,7 +13,7 @@ from typing import IO
 
 import pytest
 
-from emotion.params import read_params
+from emotion.foundation.params import read_params
 from emotion.training.state import state_key
 from stages._entry.unchanged import declared_code
 from tests.support import tiny

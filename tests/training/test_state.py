@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from emotion.training.state import StateFile, TrainingState
 from tests.support.failing_disk import Disk, Killed
 

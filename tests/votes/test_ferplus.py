@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from emotion.dataset.archive import Dataset
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from emotion.votes.ferplus import fetch as fetching
 from emotion.votes.ferplus import votes as ferplus
 from emotion.votes.ferplus.fetch import fetch

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from emotion.dataset.archive import Dataset, Votes
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from emotion.votes.file.votes import VoteSource
 
 FACES = Dataset(dict.fromkeys(["train/glad/1.png", "train/sad/1.png", "test/sad/2.png"]), bytes)

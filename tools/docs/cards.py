@@ -16,7 +16,7 @@ from emotion.dataset.archive import list_faces, read_faces
 from emotion.dataset.copies import Pair, group_copies
 from emotion.dataset.images import decode_image
 from emotion.dataset.labels import label_order
-from emotion.params import read_params
+from emotion.foundation.params import read_params
 from emotion.report.page import render_text
 
 _BLANK_SPREAD = 1.0  # grey levels of standard deviation: a picture below it shows nothing

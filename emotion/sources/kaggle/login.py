@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TypeVar
 
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 
 T = TypeVar("T")
 _PROGRESS_BYTES = 1 << 20

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import requests
 
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from emotion.sources.kaggle.answers import content_type, host, reason, retry_after_s
 from emotion.sources.kaggle.login import config_dir, find_logins
 from emotion.sources.kaggle.patience import PassingError, Patience, patiently, within

@@ -30,8 +30,8 @@ from pydantic import Field, field_validator
 
 from emotion.dataset.archive import Dataset, DatasetError, content_digest
 from emotion.dataset.layouts import read_zip
-from emotion.errors import UserError
-from emotion.params import Params
+from emotion.foundation.errors import UserError
+from emotion.foundation.params import Params
 from emotion.sources.kaggle.archive_check import check_archive
 from emotion.sources.kaggle.patience import Patience
 from emotion.sources.kaggle.site import REFERENCE, Site

@@ -14,7 +14,7 @@ import requests
 import urllib3
 from tqdm import tqdm
 
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 from emotion.sources.kaggle.answers import content_type, reason, retry_after_s
 from emotion.sources.kaggle.archive_check import MAX_BYTES
 from emotion.sources.kaggle.patience import PassingError, Patience, patiently, say, within

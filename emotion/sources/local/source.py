@@ -4,7 +4,7 @@ from pathlib import Path
 
 from emotion.dataset.archive import Dataset, DatasetError
 from emotion.dataset.layouts import read_csv, read_folder, read_zip
-from emotion.params import Params
+from emotion.foundation.params import Params
 
 _CLUTTER = {"thumbs.db", "desktop.ini", "__macosx"}
 _BESIDE = {"fer2013new.csv", "votes.csv"}  # what `data.votes` reads

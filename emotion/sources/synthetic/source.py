@@ -16,7 +16,7 @@ from pydantic import Field
 
 from emotion.dataset.archive import Dataset
 from emotion.dataset.labels import EMOTIONS
-from emotion.params import Params
+from emotion.foundation.params import Params
 from emotion.sources.synthetic.expressions import express
 from emotion.sources.synthetic.people import draw_identity
 from emotion.sources.synthetic.picture import photograph, portray

@@ -10,7 +10,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 
 _TIMEOUT_S = 30
 _ATTEMPTS = 5

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from emotion.dataset.archive import Dataset, DatasetError, Votes
 from emotion.dataset.votes import read_vote_rows, whole_votes
-from emotion.params import Params
+from emotion.foundation.params import Params
 from emotion.votes.ferplus.fetch import fetch
 
 FILE = "fer2013new.csv"

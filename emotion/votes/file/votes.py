@@ -9,7 +9,7 @@ from pathlib import Path
 
 from emotion.dataset.archive import NO_LABEL, Dataset, DatasetError, Votes
 from emotion.dataset.votes import read_vote_rows, whole_votes
-from emotion.params import Params
+from emotion.foundation.params import Params
 
 FILE = "votes.csv"
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from emotion.dataset.archive import Dataset, Votes
-from emotion.params import Params
+from emotion.foundation.params import Params
 
 
 class VoteSource(Params):

@@ -1,4 +1,4 @@
-"""Trainings of a few steps and an evaluation of each, as digests: `python -m tests.support.portable_run CASES` (JSON).
+"""Trainings of a few steps and an evaluation of each, as digests: `python -m tests.support.portable.run CASES` (JSON).
 
 Run on several processors, real or emulated, it prints the same where every bit is the same.
 """

@@ -1,4 +1,4 @@
-"""What TensorFlow's optimiser makes of training and evaluation: `python -m tests.support.portable_graphs NETWORK...`.
+"""What TensorFlow's optimiser makes of training and evaluation: `python -m tests.support.portable.graphs NETWORK...`.
 
 Prints JSON: for each network and optimizer the unportable operations found, and how many operations were looked at.
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 from emotion.runtime.pins import pin
 from emotion.training.recipe import Recipe
-from tests.support.portable_run import COMMON, load_network
+from tests.support.portable.run import COMMON, load_network
 from tests.support.tiny_training import RECIPE
 
 OPTIMIZERS = ("sgd", "adam", "adamw")

@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 
-from emotion.errors import UserError
+from emotion.foundation.errors import UserError
 
 _MAX_DEPTH = 32
 _MAX_VALUES = 100_000

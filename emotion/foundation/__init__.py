@@ -1,0 +1,1 @@
+"""What everything stands on: errors for people, whole files, strict parameters. Every stage depends on it."""
