@@ -56,7 +56,10 @@ LIES: dict[str, tuple[bytes, str]] = {
     "bomb": (zipped(bytes(300_000_000)), "would unpack to 300,000,000 bytes"),
     "long number": (zipped(b"9" * 10_000), "integer string conversion"),
     "unknown fact": (saying(extra=1), "unknown 'extra'"),
-    **{f"without {name}": (lacking(name), f"has {name}: 'missing'") for name in FACTS.keys() - {"made_with", "prior"}},
+    **{
+        f"without {name}": (lacking(name), f"has {name}: 'missing'")
+        for name in sorted(FACTS.keys() - {"made_with", "prior"})
+    },
     "size as text": (saying(size_px="48"), "has size_px: '48'; expected a number from 1 to 1024"),
     "size 60,000": (saying(size_px=60_000), "has size_px: 60000"),
     "size 2^63": (saying(size_px=2**63), "has size_px: 9223372036854775808"),

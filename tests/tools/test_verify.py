@@ -87,5 +87,5 @@ def test_an_output_with_other_bytes_is_named(pipeline: Path, capfd: pytest.Captu
 def test_a_pipeline_that_fails_is_no_proof(pipeline: Path) -> None:
     (pipeline / "dvc.yaml").write_text(PIPELINE.replace("echo 1 > a.txt", "false"))
     commit(pipeline)
-    with pytest.raises(SystemExit, match="did not finish"):
+    with pytest.raises(SystemExit, match="the pipeline did not finish"):
         verify(pipeline)
