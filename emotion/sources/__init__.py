@@ -1,1 +1,1 @@
-"""One file per data source, chosen by `data.source`; each has a class `Source` (its parameters) with `dataset()`."""
+"""Where pictures come from: one folder per data source, with a `source.py`."""
