@@ -1,0 +1,243 @@
+"""Whatever bytes come from elsewhere: success, one clear line, or a bug. The examples are the same on each run."""
+
+from stages._entry.start import START
+
+import io
+import json
+import struct
+import tempfile
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from ruamel.yaml import YAML
+
+from emotion.dataset.archive import content_digest, list_faces, read_faces
+from emotion.dataset.images import decode_face, decode_image
+from emotion.dataset.layouts import read_csv, read_zip
+from emotion.errors import UserError
+from emotion.evaluation.predictions import read_predictions
+from emotion.inference.models import PUBLISHED
+from emotion.model.about import ModelAbout, format_about, parse_about, read_about
+from emotion.params import parse_params
+from stages._entry.known_keys import declared_keys, tree, unknown_keys
+from stages._entry.stage import Later, resolve
+from tests.support.pictures import numbered
+from tools.check_params import all_readings
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+thorough = settings(
+    max_examples=1500, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
+ROOT = Path(__file__).parents[1]
+PARAMS = (ROOT / "params.yaml").read_bytes()
+DOCUMENT = YAML(typ="safe").load(PARAMS)
+FACTS = json.loads(format_about(read_about(PUBLISHED)))
+READINGS = [reading for reading in all_readings() if not isinstance(reading, Later)]
+KNOWN = tree(declared_keys(START))
+
+nasty = [0, -1, 2**31, 2**63, 2**64, 1e308, "1_0", "٣", "\udcff", "\x00", "a" * 1000, "../..", "${data.source}"]
+scalars = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.sampled_from(nasty)
+)  # fmt: skip
+anything = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+)
+
+
+def mutated(content: bytes) -> st.SearchStrategy[bytes]:
+    """The content cut, with bytes overwritten, doubled in part, or with bytes put in."""
+
+    def change(changes: list[tuple[int, bytes, int]]) -> bytes:
+        result = content
+        for place, new, how in changes:
+            place %= len(result) + 1
+            middle = {0: new + result[place + len(new) :], 1: new + result[place:], 2: b"", 3: result[place // 2 :]}[
+                how
+            ]
+            result = result[:place] + middle
+        return result
+
+    places = st.integers(0, len(content)) | st.integers(-70, -1)  # near the end lies a zip's directory
+    change_of = st.tuples(places, st.binary(min_size=1, max_size=4), st.sampled_from([0, 0, 0, 1, 2, 3]))
+    return st.lists(change_of, max_size=4).map(change)
+
+
+def one_line(call: Callable[[], Any], *, lines: bool = False) -> None:
+    """Succeed, or raise a UserError of one line (or of several, where all problems are listed); no warning either."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            call()
+        except UserError as error:
+            message = str(error)
+            assert message and len(message) < 20_000
+            assert lines or "\n" not in message, message
+
+
+# --- model facts ------------------------------------------------------------------------------------------------------
+
+
+@thorough
+@given(st.dictionaries(st.sampled_from([*FACTS, "other"]), anything))
+def test_model_facts(changes: dict[str, Any]) -> None:
+    try:
+        about = parse_about(json.dumps({**FACTS, **changes}))
+    except ValueError as error:
+        assert "\n" not in str(error)
+        return
+    assert isinstance(about, ModelAbout) and 1 <= about.size_px <= 1024 and about.channels in (1, 3)
+
+
+@thorough
+@given(mutated(format_about(ModelAbout(**FACTS))))
+def test_bytes_of_model_facts(content: bytes) -> None:
+    try:
+        parse_about(content)
+    except ValueError as error:
+        assert "\n" not in str(error)
+
+
+def facts_zip() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("emotion.json", format_about(ModelAbout(**FACTS)))
+    return b"a network" + file.getvalue()
+
+
+@thorough
+@given(mutated(facts_zip()))
+def test_files_with_facts(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.tflite"
+        path.write_bytes(content)
+        one_line(lambda: read_about(path))
+
+
+# --- params.yaml ------------------------------------------------------------------------------------------------------
+
+
+def check(document: Any) -> None:
+    list(unknown_keys(document, KNOWN))
+    for reading in READINGS:
+        one_line(lambda reading=reading: resolve(document, reading), lines=True)
+
+
+@thorough
+@given(mutated(PARAMS))
+def test_texts_of_parameters(content: bytes) -> None:
+    one_line(lambda: check(parse_params(content, Path("params.yaml"))), lines=True)
+
+
+@thorough
+@given(st.binary(max_size=200) | st.text(alphabet="[]{}&*!|>:-?#, \n'\"%@`a1~<", max_size=60).map(str.encode))
+def test_texts_that_are_none(content: bytes) -> None:
+    one_line(lambda: check(parse_params(content, Path("params.yaml"))), lines=True)
+
+
+def places(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inner = list(node.items()) if isinstance(node, dict) else []
+    return [path, *(place for key, value in inner for place in places(value, (*path, key)))]
+
+
+@thorough
+@given(st.sampled_from(places(DOCUMENT)[1:]), anything)
+def test_values_of_parameters(place: tuple[Any, ...], value: Any) -> None:
+    document = YAML(typ="safe").load(PARAMS)
+    node = document
+    for key in place[:-1]:
+        node = node[key]
+    node[place[-1]] = value
+    check(document)
+
+
+# --- data sets --------------------------------------------------------------------------------------------------------
+
+
+def pictures_zip(method: int) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, content in numbered("train/happy", "train/sad", images=2).items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+@thorough
+@given(st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]), st.data())
+def test_zips(method: int, data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.zip"
+        path.write_bytes(data.draw(mutated(pictures_zip(method))))
+        one_line(lambda: content_digest(read_zip(path)))
+        one_line(lambda: list(read_faces(path, [face.path for face in list_faces(path)])))
+
+
+TABLE = b"emotion,pixels,Usage\n0,1 2 3 4,Training\n3,5 6 7 8,PublicTest\n1,9 9 9 9,Training\n"
+
+
+@thorough
+@given(mutated(TABLE) | st.text(max_size=50).map(lambda text: TABLE + f"0,{text},Training\n".encode()))
+def test_tables_of_pixels(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.csv"
+        path.write_bytes(content)
+        one_line(lambda: content_digest(read_csv(path)))
+
+
+PREDICTIONS = "path,label,subset,copy,happy,sad\ntest/happy/1.png,happy,,,0.9,0.1\ntest/sad/1.png,sad,,,0.2,0.8\n"
+
+
+@thorough
+@given(mutated(PREDICTIONS.encode()))
+def test_tables_of_predictions(content: bytes) -> None:
+    one_line(lambda: read_predictions(content.decode(errors="replace")), lines=True)
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+
+def pictures() -> dict[str, bytes]:
+    found = {}
+    for form in ("PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF", "PPM"):
+        for mode in ("L", "RGB", "RGBA", "I;16", "F"):
+            file = io.BytesIO()
+            try:
+                Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).convert(mode).save(file, form)
+            except (OSError, ValueError, KeyError):
+                continue
+            found[f"{form} {mode}"] = file.getvalue()
+    return found
+
+
+PICTURES = pictures()
+
+
+@thorough
+@given(st.sampled_from(sorted(PICTURES)), st.data())
+def test_pictures(name: str, data: st.DataObject) -> None:
+    content = data.draw(mutated(PICTURES[name]))
+    one_line(lambda: decode_face(content, size_px=8, channels=1))
+    one_line(lambda: decode_image(content, max_bytes=50_000_000))
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+@thorough
+@given(
+    *(st.integers(0, 2**32 - 1) | st.sampled_from([0, 1, 2**16, 2**31 - 1, 2**32 - 1]) for _ in range(2)),
+    st.tuples(*(st.integers(0, 255) | st.sampled_from([0, 1, 2, 3, 4, 6, 8, 16]) for _ in range(5))),
+)
+def test_headers_of_pngs(width: int, height: int, rest: tuple[int, ...]) -> None:
+    header = chunk(b"IHDR", struct.pack(">II", width, height) + bytes(rest))
+    content = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
+    one_line(lambda: decode_image(content, max_bytes=50_000_000))
