@@ -82,6 +82,7 @@ def server_config(app: Any, *, max_frame_bytes: int) -> uvicorn.Config:
         ws=FramesOnly,
         ws_max_size=max_frame_bytes,
         ws_per_message_deflate=False,
+        ws_ping_interval=None,  # a frame that waits for its turn would keep the answer to a ping unread
         lifespan="off",
         timeout_graceful_shutdown=5,
     )

@@ -214,7 +214,7 @@ def test_two_thousand_requests_and_fifty_sockets_leave_memory_and_log_flat(tmp_p
         before = running.kib("VmRSS")
         counts = soak(running, requests=2000, seed=1)
         assert counts["predicted"] > 800 and counts["refused"] > 200 and counts["cut"] > 100
-        assert counts["frames"] > 300 and counts["closed"] >= 15
+        assert counts["frames"] > 200 and counts["closed"] >= 15
         assert running.kib("VmRSS") - before < 60_000, "KiB"
         assert running.kib("VmHWM") < 1_000_000
         assert post(running.port, FACE)[0] == 200
