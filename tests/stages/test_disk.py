@@ -15,9 +15,9 @@ from stages._entry.stage import run_stage
 from tests.support.tiny import environment, make_records, train_command
 
 COMMANDS = {
-    "download": "--input-dir . --cache-dir . --archive out/faces.zip --report out/data.json",
-    "split": "--archive faces.zip --train out/train.csv --val out/val.csv --test out/test.csv --copies out/copies.csv "
-    "--report out/split.json",
+    "download": "--input-dir . --cache-dir . --archive out/faces.zip --facts out/facts.csv --report out/data.json",
+    "split": "--archive faces.zip --facts facts.csv --train out/train.csv --val out/val.csv --test out/test.csv "
+    "--copies out/copies.csv --report out/split.json",
     "preprocess": "--archive faces.zip --index train.csv --records out/records --report out/report.json",
 }
 REFUSED = {

@@ -119,9 +119,9 @@ def make_records(folder: Path, **overrides: Any) -> Path:
         command = [sys.executable, "-m", f"stages.{name}", *arguments]
         subprocess.run(command, cwd=folder, env=environment(), check=True, capture_output=True)
 
-    stage("download", input_dir=".", cache_dir=".", archive="faces.zip", report="data.json")
+    stage("download", input_dir=".", cache_dir=".", archive="faces.zip", facts="facts.csv", report="data.json")
     indexes = {name: f"{name}.csv" for name in ("train", "val", "test", "copies")}
-    stage("split", archive="faces.zip", report="split.json", **indexes)
+    stage("split", archive="faces.zip", facts="facts.csv", report="split.json", **indexes)
     for split in ("train", "val"):
         stage("preprocess", archive="faces.zip", index=f"{split}.csv", records=f"records/{split}", report="bad.json")
     return folder / "records"
