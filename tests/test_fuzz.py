@@ -23,11 +23,11 @@ from ruamel.yaml import YAML
 from emotion.dataset.archive import content_digest, list_faces, read_faces
 from emotion.dataset.images import decode_face, decode_image
 from emotion.dataset.layouts import read_csv, read_zip
-from emotion.errors import UserError
 from emotion.evaluation.predictions import read_predictions
+from emotion.foundation.errors import UserError
+from emotion.foundation.params import parse_params
 from emotion.inference.models import PUBLISHED
 from emotion.model.about import ModelAbout, format_about, parse_about, read_about
-from emotion.params import parse_params
 from stages._entry.known_keys import declared_keys, tree, unknown_keys
 from stages._entry.stage import Later, resolve
 from tests.support.pictures import numbered
