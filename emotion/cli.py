@@ -20,7 +20,7 @@ _EXTRAS_HELP = "pip install 'emotion[pipeline]' (for `search`: 'emotion[pipeline
 
 # name: (module, what it does)
 COMMANDS = {
-    "predict": ("emotion.commands.predict", "find the faces of pictures and tell their emotion"),
+    "predict": ("emotion.commands.predict", "find the faces of pictures and recognise their emotion"),
     "score": ("emotion.commands.score", "how good a model is on your own labelled pictures"),
     "video": ("emotion.commands.video", "label the faces of a video, a camera or a stream"),
     "app": ("emotion.commands.app", "a web page for pictures and the webcam, on this machine"),

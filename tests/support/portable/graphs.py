@@ -61,7 +61,7 @@ def explanation(name: str) -> Callable[[], object]:
     from emotion.training.network import build_model
 
     network = with_fused_batch_norm(build_model(load_network(name), (24, 24, 1), 7, for_training=False))
-    member = Member("0", ModelAbout(["a"] * 7, 24, 1, None), network)
+    member = Member("0", ModelAbout([f"label {number}" for number in range(7)], 24, 1, None), network)
     return lambda: grad_cam(member, PIXELS.astype(np.uint8), np.zeros(8, np.int64))
 
 

@@ -109,7 +109,7 @@ def digest(case: dict[str, Any], recipe: Recipe) -> dict[str, str]:
     augment = Augmentation(
         shift=0.1, scale=0.15, rotation_deg=12, flip=True, brightness=0.1, contrast=0.2, erase=0.5, erase_area=0.2
     )
-    faces = labelled(Faces(images, labels, None), ["a"] * LABELS)
+    faces = labelled(Faces(images, labels, None), [f"label {number}" for number in range(LABELS)])
     with tempfile.TemporaryDirectory() as folder:
         trained = train_network(
             Task(network, faces, faces, recipe, augment, network_name=case["network"], seed=0),
@@ -120,7 +120,11 @@ def digest(case: dict[str, Any], recipe: Recipe) -> dict[str, str]:
         logits.set_weights(trained.weights)
         temperature = fit_temperature(faces.targets, predict_in_batches(with_fused_batch_norm(logits), images))
         path = Path(folder) / "0.keras"
-        save_model(with_probabilities(logits, temperature), path, ModelAbout(["a"] * LABELS, side_px, 1, temperature))
+        save_model(
+            with_probabilities(logits, temperature),
+            path,
+            ModelAbout([f"label {number}" for number in range(LABELS)], side_px, 1, temperature),
+        )
         member = load_member(path)
         return {
             "history": _md5((Path(folder) / "history.csv").read_bytes()),
