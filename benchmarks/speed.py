@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks.processes import begin, parser_of
 from emotion.commands.options import add_model_options
-from emotion.inference.detector import BlazeFace
+from emotion.inference.detector import YuNet
 from emotion.inference.models import PUBLISHED, open_model
 from emotion.inference.predictor import Predictor
 from emotion.inference.tracking import FaceTracker
@@ -74,7 +74,7 @@ def video_frames_per_second(folder: Path, model: Path, *, annotated: bool) -> fl
     for number in range(300):
         writer.write(np.roll(picture, number % 60, axis=1))
     writer.release()
-    tracker = FaceTracker(Predictor([model], detector=BlazeFace(halvings=1)))
+    tracker = FaceTracker(Predictor([model]).for_video())
     began = time.perf_counter()
     output = folder / "out.mp4" if annotated else None
     label_video(FrameSource(str(path)), tracker, output=output, table=folder / "out.csv", every=1)
@@ -102,7 +102,7 @@ def convert_mini_xception(weights: Path) -> Path:
     return exported
 
 
-def finding_ms(detector: BlazeFace) -> float:
+def finding_ms(detector: YuNet) -> float:
     """Milliseconds to find the faces of a picture of 640x480."""
     picture = picture_with_a_face(640, 480)
     return median_ms(lambda: detector.find(picture), 20)
@@ -133,8 +133,8 @@ def main() -> None:
     if arguments.others:
         models = [*models, convert_mini_xception(arguments.others)]
     print(f"{here['cores']} cores of {here['processor']}; load before: {here['load']}")
-    pictures, videos = finding_ms(BlazeFace()), finding_ms(BlazeFace(halvings=1))
-    print(f"finding faces: {pictures:.1f} ms, as in pictures; {videos:.1f} ms, large ones alone, as in videos")
+    pictures, videos = finding_ms(YuNet()), finding_ms(YuNet().for_video())
+    print(f"finding faces: {pictures:.1f} ms, as in pictures; {videos:.1f} ms, as in videos")
     print(COLUMNS)
     print(" | ".join(["---"] * (COLUMNS.count("|") + 1)))
     for path in models:

@@ -4,13 +4,14 @@ import argparse
 from pathlib import Path
 
 from emotion.foundation.errors import UserError
+from emotion.inference.detector import YuNet
 from emotion.inference.models import PUBLISHED
 from emotion.inference.predictor import Predictor
 from emotion.inference.priors import TRAINING
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """--model, --no-detect, --prior, --min-confidence."""
+    """--model, --no-detect, --min-score, --prior, --min-confidence."""
     parser.add_argument(
         "--model",
         type=Path,
@@ -19,6 +20,13 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         help=".tflite, .onnx or .keras; repeat it to average several (default: the published model)",
     )
     parser.add_argument("--no-detect", action="store_true", help="each picture is one face crop: do not look for faces")
+    parser.add_argument(
+        "--min-score",
+        type=float,
+        default=YuNet.MIN_SCORE,
+        metavar="S",
+        help="what the face detector is less sure of than S (0 to 1) is no face (default %(default)s)",
+    )
     parser.add_argument(
         "--prior",
         default=TRAINING,
@@ -39,7 +47,13 @@ def predictor_from(arguments: argparse.Namespace) -> Predictor:
     """Build the Predictor that the options ask for. Raises UserError."""
     detector = None if arguments.no_detect else "default"
     models = arguments.model or [PUBLISHED]
-    return Predictor(models, detector=detector, prior=arguments.prior, min_confidence=arguments.min_confidence)  # type: ignore[arg-type]
+    return Predictor(
+        models,
+        detector=detector,  # type: ignore[arg-type]
+        min_score=arguments.min_score,
+        prior=arguments.prior,
+        min_confidence=arguments.min_confidence,
+    )
 
 
 def new_folder(path: Path) -> Path:

@@ -1,7 +1,7 @@
 """Find every face in pictures, folders and globs, and recognise its emotion.
 
-One row per face, the largest first, pictures in the order given. A file that cannot be used is reported on stderr and
-skipped; the exit status is then 2.
+One row per face, the most prominent first, pictures in the order given. A file that cannot be used is reported on
+stderr and skipped; the exit status is then 2.
 """
 
 import argparse

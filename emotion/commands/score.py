@@ -1,7 +1,7 @@
 """How good a model is on your own pictures: a folder with one subfolder for each label.
 
 Prints the accuracy with a 95 % interval, the recall of each label, and the confusion matrix. Unless --no-detect is
-given, the largest face of each picture counts; pictures without a face are counted but not scored.
+given, the most prominent face of each picture counts; pictures without a face are counted but not scored.
 """
 
 import argparse

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from emotion.commands.options import add_model_options, predictor_from
 from emotion.foundation.errors import UserError
-from emotion.inference.detector import BlazeFace
 from emotion.inference.tracking import FaceTracker
 from emotion.inference.video import FrameSource, label_video
 
@@ -44,9 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         if path and path.exists() and Path(arguments.source).exists() and path.samefile(arguments.source):
             raise UserError(f"{path} is the video itself; name another file to write")
     source = FrameSource(arguments.source)
-    predictor = predictor_from(arguments)
-    if predictor.detector is not None:
-        predictor = predictor.with_detector(BlazeFace(halvings=1))
+    predictor = predictor_from(arguments).for_video()
     progress = FrameCounter(source.expected)
     summary = label_video(
         source,

@@ -29,7 +29,7 @@ def annotate(image: np.ndarray, prediction: Prediction, *, zoom: int | None = No
     zoom = zoom or max(1, -(-240 // min(canvas.size)))
     if zoom > 1:
         canvas = canvas.resize((canvas.width * zoom, canvas.height * zoom), Image.Resampling.NEAREST)
-    places = [(face, _place(face, canvas.size, zoom)) for face in reversed(prediction.faces)]  # the largest on top
+    places = [(face, _place(face, canvas.size, zoom)) for face in reversed(prediction.faces)]  # the first on top
     if not fixed_size and places:
         bottom = max(_bars_bottom(face, place) for face, place in places)
         canvas = canvas.crop((0, 0, canvas.width, max(canvas.height, bottom)))

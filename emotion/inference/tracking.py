@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from emotion.inference.detector import BlazeFace, Box, Detector, Found, crop_face, overlap
+from emotion.inference.detector import Box, Found, crop_face, overlap
 from emotion.inference.predictor import FacePrediction, Predictor
 
 _SAME_FACE = 0.25  # least intersection over union of one face in two consecutive frames
 _KEEP_FOR_S = 0.5  # seconds that a face is remembered while unseen
-_SEARCH_EVERY_S = 0.2  # seconds between two searches of the whole frame; in between, faces are followed
 _SWITCH_MARGIN = 0.05  # a label is replaced only by one that is this much more probable
 
 
@@ -46,14 +45,13 @@ class FaceTracker:
     predictor: Predictor
     smoothing_s: float = 0.4
     tracks: list[Track] = field(default_factory=list)
-    _searched_s: float = -math.inf
     _last_s: float = -math.inf
     _count: int = 0
 
     def update(self, frame: np.ndarray, time_s: float) -> list[Track]:
         """Look at one frame, uint8 [height, width, 3] RGB, at `time_s` seconds; returns the faces seen in it."""
-        found = self._find(frame, time_s)
-        rows = self.predictor.probabilities([crop_face(frame, face.box) for face in found])
+        found = self._find(frame)
+        rows = self.predictor.probabilities([crop_face(frame, face.box, face.roll_deg) for face in found])
         keep = math.exp(-(time_s - self._last_s) / self.smoothing_s) if self.smoothing_s > 0 else 0.0
         oldest = min(time_s - _KEEP_FOR_S, self._last_s)  # faces seen in the last update stay, however long ago it was
         self.tracks = [track for track in self.tracks if track.seen_s >= oldest]
@@ -79,18 +77,11 @@ class FaceTracker:
         label = self.predictor.labels[track.label_index]
         return FacePrediction(track.box, track.score, label, confidence, face.probabilities)
 
-    def _find(self, frame: np.ndarray, time_s: float) -> list[Found]:
-        detector: Detector | None = self.predictor.detector
-        if detector is None:
+    def _find(self, frame: np.ndarray) -> list[Found]:
+        if self.predictor.detector is None:
             height, width = frame.shape[:2]
             return [Found(Box(0, 0, width, height), 1.0)]
-        recent = [track.box for track in self.tracks if track.seen_s == self._last_s]
-        if isinstance(detector, BlazeFace) and recent and time_s - self._searched_s < _SEARCH_EVERY_S:
-            followed = detector.follow(frame, recent)
-            if len(followed) == len(recent):
-                return followed
-        self._searched_s = time_s
-        return detector.find(frame)
+        return self.predictor.detector.find(frame)
 
     def _begin(self, face: Found, row: np.ndarray, time_s: float) -> Track:
         self._count += 1

@@ -71,7 +71,7 @@ class JsonWriter:
 
 
 class CsvWriter:
-    """One row per face: path, face (1 is the largest), box, label, confidence, a column per label, prior, error."""
+    """One row per face: path, face (1 is the first), box, label, confidence, a column per label, prior, error."""
 
     def __init__(self, out: TextIO, labels: Sequence[str]) -> None:
         self._writer, self._labels = csv.writer(out, lineterminator="\n"), list(labels)

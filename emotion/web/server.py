@@ -28,7 +28,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from emotion.dataset.images import ImageError, decode_image
-from emotion.inference.detector import BlazeFace
 from emotion.inference.predictor import Prediction, Predictor
 from emotion.inference.tracking import FaceTracker
 from emotion.inference.writers import as_dict
@@ -90,7 +89,7 @@ def create_app(predictor: Predictor, *, max_upload_bytes: int, hosts: list[str])
                 await socket.close(1013, _TOO_BUSY)
                 return
             with gate.socket():
-                code, reason = await _label_frames(socket, FaceTracker(_for_video(predictor)), gate)
+                code, reason = await _label_frames(socket, FaceTracker(predictor.for_video()), gate)
             await socket.close(code, reason)
 
     async def about(request: Request) -> Response:
@@ -216,13 +215,6 @@ def _label_frame(tracker: FaceTracker, content: bytes) -> str:
         return json.dumps({"error": str(error)})
     faces = tuple(tracker.describe(track) for track in tracker.update(frame, time.monotonic()))
     return json.dumps(as_dict(Prediction("frame", frame.shape[1], frame.shape[0], faces)))
-
-
-def _for_video(predictor: Predictor) -> Predictor:
-    """The same models with a detector that looks for large faces only, which is what a webcam shows."""
-    if predictor.detector is None:
-        return predictor
-    return predictor.with_detector(BlazeFace(halvings=1))
 
 
 def _is_same_origin(connection: HTTPConnection) -> bool:

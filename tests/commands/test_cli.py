@@ -95,6 +95,15 @@ def test_an_annotated_copy_never_replaces_a_picture_it_is_of(pictures, capsys):
     assert {path.name for path in pictures.glob("*.png")} == {"a.png", "a-2.png", "b.png", "b-2.png"}
 
 
+def test_min_score_decides_what_is_a_face(tmp_path, capsys):
+    (tmp_path / "two.png").write_bytes(png(canvas_with([(10, 10, 60), (100, 30, 140)])))
+    scores = []
+    for options in ((), ("--min-score", "0.999")):
+        assert emotion("predict", tmp_path / "two.png", *options, "--json") == 0
+        scores.append([face["score"] for face in json.loads(capsys.readouterr().out)[0]["faces"]])
+    assert len(scores[0]) == 2 and min(scores[0]) > 0.7 and scores[1] == []
+
+
 def test_min_confidence_gives_uncertain(pictures, capsys):
     assert emotion("predict", pictures / "sub", "--no-detect", "--min-confidence", 1, "--json") == 0
     (picture,) = json.loads(capsys.readouterr().out)
@@ -106,6 +115,8 @@ def test_min_confidence_gives_uncertain(pictures, capsys):
     [
         (["predict"], "PATH"),
         (["predict", "a.png", "--min-confidence", "2"], "0 to 1"),
+        (["predict", "a.png", "--min-score", "2"], "min_score is 2.0; it must be more than 0, and at most 1"),
+        (["video", "0", "--csv", "a.csv", "--min-score", "x"], "invalid float"),
         (["predict", "a.png", "--min-confidence", "x"], "invalid float"),
         (["predict", "a.png", "--model", "gone.tflite"], "gone.tflite does not exist"),
         (["predict", "a.png", "--json", "--csv"], "not allowed with"),

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from emotion import cli
-from emotion.inference.detector import BlazeFace, Box, Found
+from emotion.inference.detector import Box, Found
 from emotion.inference.predictor import Predictor
 from emotion.inference.tracking import FaceTracker
 from emotion.inference.video import FrameSource, label_video
@@ -228,7 +228,7 @@ def test_a_face_is_the_same_one_however_rarely_it_is_looked_at():
 
 
 def test_a_second_face_that_comes_in_is_found_soon():
-    tracker = FaceTracker(Predictor(detector=BlazeFace(halvings=1)))
+    tracker = FaceTracker(Predictor().for_video())
     one, two = canvas_with([(10, 60, 120)]), canvas_with([(10, 60, 120), (180, 60, 120)])
     for step in range(3):
         assert len(tracker.update(one, step / 20)) == 1
