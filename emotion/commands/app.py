@@ -34,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     limit_bytes = int(arguments.max_upload_mb * 1e6)
     app = create_app(predictor_from(arguments), max_upload_bytes=limit_bytes, hosts=allowed_hosts(arguments.host))
     listener = _bound(arguments.host, arguments.port)
+    listener.listen()  # from here on a request waits, rather than being refused until the server runs
     shown = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
     print(f"http://{shown}:{listener.getsockname()[1]}  (Ctrl-C stops it)", flush=True)
     if not is_loopback(arguments.host):

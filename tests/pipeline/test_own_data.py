@@ -46,11 +46,10 @@ def run_stage(project: Path, name: str, **paths: str) -> None:
 @pytest.mark.parametrize("folders", [["train/", "test/"], [""]], ids=["with test folder", "label folders only"])
 def test_own_colour_pictures_become_a_model_with_their_labels(project: Path, folders: list[str]) -> None:
     write_own_data(project / "data" / "local" / "own.zip", folders, images=60)
-    run_stage(
-        project, "download", input_dir="data/local", cache_dir=".cache/local", archive="faces.zip", report="data.json"
-    )
+    raw = {"archive": "faces.zip", "facts": "facts.csv"}
+    run_stage(project, "download", input_dir="data/local", cache_dir=".cache/local", **raw, report="data.json")
     indexes = {name: f"{name}.csv" for name in ("train", "val", "test", "copies")}
-    run_stage(project, "split", archive="faces.zip", **indexes, report="split.json")
+    run_stage(project, "split", **raw, **indexes, report="split.json")
     for name in ("train", "val", "test"):
         run_stage(project, "preprocess", archive="faces.zip", index=f"{name}.csv", records=name, report=f"{name}.json")
     outputs = {"model": "models/0.keras", "history": "history.csv", "report": "train_0.json"}

@@ -114,7 +114,7 @@ def test_plateau_and_early_stopping_resume_where_they_were(
 
 
 def test_interrupted_training_says_what_is_kept_and_how_to_go_on(tmp_path: Path, records: Path) -> None:
-    tiny.write_params(tmp_path, {"train.epochs": 100_000})
+    tiny.write_params(tmp_path, {"train.epochs": 10_000})
     process = subprocess.Popen(
         tiny.train_command(records),
         cwd=tmp_path,
@@ -135,7 +135,7 @@ def test_interrupted_training_says_what_is_kept_and_how_to_go_on(tmp_path: Path,
 
 
 def test_a_second_training_of_the_same_member_stops_with_the_first_ones_id(tmp_path: Path, records: Path) -> None:
-    tiny.write_params(tmp_path, {"train.epochs": 100_000})
+    tiny.write_params(tmp_path, {"train.epochs": 10_000})
     first = start(tmp_path, records)
     next(lines(first))
     try:
