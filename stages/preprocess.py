@@ -3,6 +3,7 @@
 from stages._entry.start import START
 
 from collections.abc import Iterator
+from itertools import tee
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ from pydantic import Field
 
 from emotion.dataset.archive import read_faces
 from emotion.dataset.images import ImageError, decode_face, map_images
-from emotion.dataset.index import read_index
+from emotion.dataset.index import read_index_parts
 from emotion.dataset.votes import vote_counts, voted_labels
 from emotion.foundation.errors import UserError
 from emotion.foundation.files import write_json
@@ -37,28 +38,26 @@ def preprocess(archive: Path, index: Path, records: Path, report: Path, params: 
     import_tensorflow()
     from emotion.dataset.records import write_records
 
-    table = read_index(index)
     bad: dict[str, str] = {}
-    faces = good_faces(read_faces(archive, list(table["path"])), table, params, bad)
-    labels = list(table.sort_values("label_index")["label"].unique())
+    images, labels, crowd_labels = _summary(index)
     about = write_records(
-        faces,
+        good_faces(archive, index, params, bad),
         records,
         labels=labels,
         size_px=params.size_px,
         channels=params.channels,
-        crowd_labels=voted_labels(table.columns),
+        crowd_labels=crowd_labels,
     )
-    _check_bad(bad, len(table), index, params.max_bad_fraction)
+    _check_bad(bad, images, index, params.max_bad_fraction)
     if bad:
         write_json(records / "skipped.json", bad)  # so that the index's rows can be matched to the records
     write_json(report, {"images": about.images, "skipped": len(bad)})
 
 
 def good_faces(
-    contents: Iterator[bytes], table: pd.DataFrame, params: PreprocessParams, bad: dict[str, str]
+    archive: Path, index: Path, params: PreprocessParams, bad: dict[str, str]
 ) -> Iterator[tuple[np.ndarray, *tuple[Any, ...]]]:
-    """Yield the decodable faces (uint8 [size_px, size_px, channels]) as `Record` has them, in the table's order.
+    """Yield the decodable faces (uint8 [size_px, size_px, channels]) as `Record` has them, in the index's order.
 
     Every other picture goes into `bad`: path -> reason.
     """
@@ -69,12 +68,29 @@ def good_faces(
         except ImageError as error:
             return error
 
-    rows = zip(map_images(decode, contents), table["path"], _targets(table), strict=True)
-    for face, path, target in rows:
+    rows, ahead = tee(_rows(index))
+    contents = read_faces(archive, (path for path, _ in ahead))
+    for face, (path, target) in zip(map_images(decode, contents), rows, strict=True):
         if isinstance(face, ImageError):
             bad[path] = str(face)
         else:
             yield face, *target
+
+
+def _summary(index: Path) -> tuple[int, list[str], list[str]]:
+    """How many faces the index lists, their labels in their order, and the labels that people could vote for."""
+    images, voted = 0, list[str]()
+    labels: dict[int, str] = {}
+    for table in read_index_parts(index):
+        images += len(table)
+        labels |= dict(zip(table["label_index"], table["label"], strict=True))
+        voted = voted_labels(table.columns)
+    return images, [labels[number] for number in sorted(labels)], voted
+
+
+def _rows(index: Path) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    for table in read_index_parts(index):
+        yield from zip(table["path"], _targets(table), strict=True)
 
 
 def _targets(table: pd.DataFrame) -> Iterator[tuple[Any, ...]]:

@@ -2,19 +2,22 @@
 
 from stages._entry.start import START
 
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from pydantic import Field
 
 from emotion.dataset.archive import SPLITS, list_faces, read_faces
 from emotion.dataset.copies import exact_copies, fingerprint, near_copies
-from emotion.dataset.index import index_text
+from emotion.dataset.index import append_index, index_text
 from emotion.dataset.split import assign_splits, check_splits
-from emotion.dataset.split_tables import copies_across, index_table, pair_table, split_report, with_votes
+from emotion.dataset.split_tables import DROPPED, copies_across, index_tables, pair_table, split_report, with_votes
 from emotion.dataset.votes import VotesParams, read_facts
-from emotion.foundation.files import write_file, write_json
+from emotion.foundation.files import write_file, write_json, written_whole
 from emotion.foundation.params import Params
 from stages._entry.stage import Reads, Section, run_stage
 
@@ -41,15 +44,13 @@ class SplitParams(Params):
 
 READS: Reads = {"params": Section("split", SplitParams)}
 
-_DROPPED = "drop"  # the split of a picture that is in none
-
 
 def split(
     archive: Path, facts: Path, train: Path, val: Path, test: Path, copies: Path, report: Path, params: SplitParams
 ) -> None:
     """Write the three indexes, the table of copies, and a report of what was found."""
     faces = list_faces(archive)
-    prints = fingerprint(read_faces(archive, [face.path for face in faces]), len(faces))
+    prints = fingerprint(read_faces(archive, (face.path for face in faces)), len(faces), folder=archive.parent)
     near = near_copies(prints, **params.near.model_dump())
     pairs = sorted(exact_copies(prints.exact) + near)
     parts = assign_splits(
@@ -58,15 +59,30 @@ def split(
     copied = copies_across(parts, pairs, of=("train", "val"), among=("test",)) != ""
     dropped = copied if params.drop_train_copies_of_test else np.zeros(len(faces), dtype=bool)
     check_splits(faces, parts, dropped)
-    table = index_table(faces, np.where(dropped, _DROPPED, parts), pairs)
-    table = with_votes(table, read_facts(facts), **params.votes.model_dump())
-    for name, path in zip(SPLITS, (train, val, test), strict=True):
-        part = table[table["split"] == name]
-        # Only the test index says what is copied where: nothing of the test set reaches the training index.
-        write_file(path, index_text(part.drop(columns=["split"] if name == "test" else ["split", "copy"])))
-    write_file(copies, index_text(pair_table(table, pairs)))
+    places = np.where(dropped, DROPPED, parts)
+    votes = read_facts(facts)
+    tables = (with_votes(table, votes, **params.votes.model_dump()) for table in index_tables(faces, places, pairs))
+    table = write_indexes(tables, dict(zip(SPLITS, (train, val, test), strict=True)))
+    write_file(copies, index_text(pair_table(faces, places, pairs)))
     dropped_from = {f"dropped_from_{name}": int((dropped & (parts == name)).sum()) for name in ("train", "val")}
     write_json(report, {**split_report(table, pairs), **dropped_from})
+
+
+def write_indexes(tables: Iterable[pd.DataFrame], paths: Mapping[str, Path]) -> pd.DataFrame:
+    """Write the rows of each split to its index, and return all rows without what is long: paths and subsets."""
+    kept = []
+    with ExitStack() as written:
+        parts = {name: written.enter_context(written_whole(path)) for name, path in paths.items()}
+        files = {
+            name: written.enter_context(part.open("w", newline="", encoding="utf-8")) for name, part in parts.items()
+        }
+        for table in tables:
+            for name, file in files.items():
+                # Only the test index says what is copied where: nothing of the test set reaches the training index.
+                hidden = ["split"] if name == "test" else ["split", "copy"]
+                append_index(file, table[table["split"] == name].drop(columns=hidden))
+            kept.append(table.drop(columns=["path", "subset"]))
+    return pd.concat(kept)
 
 
 if __name__ == "__main__":

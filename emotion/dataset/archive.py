@@ -1,14 +1,16 @@
 """The canonical dataset archive: a plain zip whose bytes depend on the images alone."""
 
 import hashlib
+import sys
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
+from emotion.dataset.zip_entries import ZipEntries
 from emotion.foundation.errors import UserError, shown
 from emotion.foundation.files import write_entry, written_whole
 
@@ -110,19 +112,43 @@ def write_archive(dataset: Dataset, path: Path) -> ArchiveSummary:
     return ArchiveSummary(images, image_bytes, digest.hexdigest())
 
 
-def list_faces(path: Path) -> list[Face]:
+class ArchivedFaces(Sequence[Face]):
+    """The images of an archive, sorted by path; what is said of one is read when it is asked for."""
+
+    def __init__(self, entries: ZipEntries) -> None:
+        self._entries = entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @overload
+    def __getitem__(self, row: int) -> Face: ...
+
+    @overload
+    def __getitem__(self, row: slice) -> list[Face]: ...
+
+    def __getitem__(self, row: int | slice) -> Face | list[Face]:
+        return [_face(path) for path in self._entries[row]] if isinstance(row, slice) else _face(self._entries[row])
+
+    def __iter__(self) -> Iterator[Face]:
+        return map(_face, self._entries)
+
+
+def list_faces(path: Path) -> ArchivedFaces:
     """List the archive's images, sorted by path. Raises DatasetError when the file is not such an archive."""
-    with _opened(path) as archive:
-        return [parse_path(name) for name in sorted(archive.namelist())]
+    entries = _opened(path)
+    for name in entries:
+        parse_path(name)
+    return ArchivedFaces(entries)
 
 
-def read_faces(path: Path, members: list[str]) -> Iterator[bytes]:
+def read_faces(path: Path, members: Iterable[str]) -> Iterator[bytes]:
     """Yield the image bytes of `members`, in the order given. Raises DatasetError when one is missing or damaged."""
-    with _opened(path) as archive:
-        for member in members:
-            with readable(f"{path}: {shown(member)}", "run the download stage again"):
-                content = archive.read(member)
-            yield content
+    entries = _opened(path)
+    for member in members:
+        with readable(f"{path}: {shown(member)}", "run the download stage again"):
+            content = entries.read(entries.find(member))
+        yield content
 
 
 @contextmanager
@@ -140,9 +166,15 @@ def readable(what: str, cure: str) -> Iterator[None]:
         raise DatasetError(f"{what} cannot be read ({shown(error) or type(error).__name__}); {cure}") from error
 
 
-def _opened(path: Path) -> zipfile.ZipFile:
+def _opened(path: Path) -> ZipEntries:
     with readable(str(path), "run the download stage again"):
-        return zipfile.ZipFile(path)
+        return ZipEntries(path)
+
+
+def _face(path: str) -> Face:
+    """The parts of a good path; the few splits and labels there are take memory once."""
+    split, label, name = path.split("/")
+    return Face(path, sys.intern(split), sys.intern(label), name)
 
 
 def _digest_entry(member: str, content: bytes) -> bytes:

@@ -9,10 +9,13 @@ Source of the hash: Zauner, "Implementation and benchmarking of perceptual image
 
 import hashlib
 import os
+import tempfile
+import weakref
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import chain, pairwise
+from itertools import chain, islice, pairwise
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +23,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from emotion.dataset.images import ImageError, decode_image, map_images, resize_face
+from emotion.foundation.files import read_at
 
 _THUMBNAIL_PX = 32
 _HASH_PX = 8
@@ -34,21 +38,54 @@ _COSINES = np.rint(
 )
 _MANY = 1 << 16  # hashes: from here on, bands are faster than comparing all pairs
 _MAX_BANDED_DISTANCE = 11  # bits: beyond this, a band has so many flips to try that comparing all is faster
-_CANDIDATES = 1 << 20  # pairs compared at once by a thread
+_SEARCHED_AT_ONCE = 1 << 15  # hashes, by a thread
+_CANDIDATES = 1 << 17  # pairs compared at once by a thread
+_DIGEST_BYTES, _KEY_BYTES = 16, 8  # of a digest, and of that part of it which is sorted
+
+
+class Thumbnails:
+    """Pictures shrunk to 32x32, grey, 0-255, zeros where one cannot be decoded: in a file that goes with this object.
+
+    Args:
+        folder: for the file, which takes a kilobyte a picture; None for the system's folder of temporary files.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - closed with this object
+        self._folder = folder or Path(tempfile.gettempdir())
+        weakref.finalize(self, self._file.close)
+
+    def add(self, thumbnails: np.ndarray) -> None:
+        """Append pictures: uint8 [n, 1024]. Raises OSError that names the folder, as on a full disk."""
+        content = thumbnails.tobytes()
+        try:
+            while content:
+                content = content[self._file.write(content) :]
+        except OSError as error:
+            error.filename = str(self._folder)
+            raise
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """Read pictures by their numbers, int [n]: uint8 [n, 1024]."""
+        size, file = _THUMBNAIL_PX**2, self._file.fileno()
+        pictures = b"".join([read_at(file, size, row * size) for row in rows.tolist()])
+        return np.frombuffer(pictures, np.uint8).reshape(len(rows), size)
 
 
 class Fingerprints(NamedTuple):
-    """What is kept of each picture to find its copies: a kilobyte.
+    """What is kept of each picture to find its copies: 25 bytes in memory, and a kilobyte on the disk.
 
     Attributes:
         exact: bytes [n]; digests, equal when the decoded pictures are (of the file where it cannot be decoded).
         perceptual: uint64 [n]; DCT hash.
-        thumbnails: uint8 [n, 1024]; the picture shrunk to 32x32, grey, 0-255; zeros where it cannot be decoded.
+        varied: bool [n]; whether the thumbnail has more than one grey; false where the picture cannot be decoded.
+        thumbnails: of the n pictures.
     """
 
     exact: np.ndarray
     perceptual: np.ndarray
-    thumbnails: np.ndarray
+    varied: np.ndarray
+    thumbnails: Thumbnails
 
 
 class Pair(NamedTuple):
@@ -60,13 +97,25 @@ class Pair(NamedTuple):
     correlation: float
 
 
-def fingerprint(contents: Iterable[bytes], count: int) -> Fingerprints:
-    """Fingerprint `count` image files, decoding on all cores with bounded memory."""
-    exact = np.empty(count, dtype="S32")
-    thumbnails = np.empty((count, _THUMBNAIL_PX**2), np.uint8)
-    for index, (digest, thumbnail) in enumerate(map_images(_fingerprint_one, contents)):
-        exact[index], thumbnails[index] = digest, thumbnail.reshape(-1)
-    return Fingerprints(exact, _dct_hash(thumbnails), thumbnails)
+def fingerprint(contents: Iterable[bytes], count: int, *, folder: Path | None = None) -> Fingerprints:
+    """Fingerprint `count` image files, decoding on all cores with bounded memory.
+
+    Args:
+        folder: for what is kept on the disk; None for the system's folder of temporary files.
+    """
+    prints = Fingerprints(
+        np.empty(count, f"S{_DIGEST_BYTES}"), np.empty(count, np.uint64), np.empty(count, bool), Thumbnails(folder)
+    )
+    made = map_images(_fingerprint_one, contents)
+    start = 0
+    while block := list(islice(made, _HASHED_AT_ONCE)):
+        rows = slice(start, start := start + len(block))
+        thumbnails = np.stack([thumbnail.reshape(-1) for _, thumbnail in block])
+        prints.exact[rows] = [digest for digest, _ in block]
+        prints.perceptual[rows] = _dct_hash(thumbnails)
+        prints.varied[rows] = thumbnails.max(axis=1) > thumbnails.min(axis=1)
+        prints.thumbnails.add(thumbnails)
+    return prints
 
 
 def exact_copies(digests: np.ndarray) -> list[Pair]:
@@ -76,7 +125,8 @@ def exact_copies(digests: np.ndarray) -> list[Pair]:
         digests: bytes [n], `Fingerprints.exact`.
     """
     firsts: dict[bytes, int] = {}
-    links = ((firsts.setdefault(digest, index), index) for index, digest in enumerate(digests.tolist()))
+    repeated = np.flatnonzero(_occurs_twice(digests.astype(f"S{_KEY_BYTES}").view(np.uint64)))
+    links = ((firsts.setdefault(digests[index], index), index) for index in repeated.tolist())
     return [Pair(first, index, True, 1.0) for first, index in links if first != index]
 
 
@@ -87,7 +137,7 @@ def near_copies(prints: Fingerprints, *, max_hash_distance: int, min_correlation
         max_hash_distance: bits, 0-64: pairs at most this far apart are proposed.
         min_correlation: -1 to 1: proposed pairs are confirmed from this correlation on.
     """
-    varied = np.flatnonzero(prints.thumbnails.max(axis=1) > prints.thumbnails.min(axis=1))  # all blanks hash alike
+    varied = np.flatnonzero(prints.varied)  # all blanks hash alike
     first, second = (varied[found] for found in _close_hashes(prints.perceptual[varied], max_hash_distance))
     correlation = _correlation(prints.thumbnails, first, second)
     near = (correlation >= min_correlation) & (prints.exact[first] != prints.exact[second])
@@ -102,28 +152,34 @@ def group_copies(pairs: Sequence[Pair], count: int) -> np.ndarray:
     return connected_components(graph, directed=False)[1]
 
 
+def _occurs_twice(keys: np.ndarray) -> np.ndarray:
+    """Which of the keys are there more than once: bool [n]."""
+    ordered = np.sort(keys)
+    return np.isin(keys, np.unique(ordered[1:][ordered[1:] == ordered[:-1]]))
+
+
 def _fingerprint_one(content: bytes) -> tuple[bytes, np.ndarray]:
     try:
         image = decode_image(content)
     except ImageError:
         # Preprocessing reports the picture; here it has no near copies.
-        return hashlib.sha256(content).digest(), np.zeros((_THUMBNAIL_PX, _THUMBNAIL_PX), np.uint8)
-    digest = hashlib.sha256(repr(image.shape).encode() + image.tobytes()).digest()
-    return digest, resize_face(image, size_px=_THUMBNAIL_PX, channels=1)
+        return _digest(content), np.zeros((_THUMBNAIL_PX, _THUMBNAIL_PX), np.uint8)
+    return _digest(repr(image.shape).encode() + image.tobytes()), resize_face(image, size_px=_THUMBNAIL_PX, channels=1)
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()[:_DIGEST_BYTES]
 
 
 def _dct_hash(thumbnails: np.ndarray) -> np.ndarray:
     """uint8 [n, 1024] -> uint64 [n]: is each of the 64 lowest frequencies above their median, leaving out the mean?"""
-    hashes = np.empty(len(thumbnails), np.uint64)
-    for start in range(0, len(thumbnails), _HASHED_AT_ONCE):
-        block = thumbnails[start : start + _HASHED_AT_ONCE].reshape(-1, _THUMBNAIL_PX, _THUMBNAIL_PX)
-        frequencies = (_COSINES @ block.astype(np.float64) @ _COSINES.T).reshape(len(block), -1)
-        bits = frequencies > np.median(frequencies[:, 1:], axis=1, keepdims=True)
-        hashes[start : start + len(block)] = np.packbits(bits, axis=1).view(">u8").reshape(-1)
-    return hashes
+    pictures = thumbnails.reshape(-1, _THUMBNAIL_PX, _THUMBNAIL_PX).astype(np.float64)
+    frequencies = (_COSINES @ pictures @ _COSINES.T).reshape(len(pictures), -1)
+    bits = frequencies > np.median(frequencies[:, 1:], axis=1, keepdims=True)
+    return np.packbits(bits, axis=1).view(">u8").reshape(-1).astype(np.uint64)
 
 
-def _correlation(thumbnails: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def _correlation(thumbnails: Thumbnails, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Pearson's correlation of the pixels of each pair: float64 [pairs], -1 to 1; 0 where a picture is blank.
 
     It sums whole numbers, so that the result is the same on every machine.
@@ -160,42 +216,48 @@ def _close_hashes_by_bands(hashes: np.ndarray, max_distance: int) -> tuple[np.nd
     """
     bands = _bands(hashes)
     flips = [mask for mask in range(1 << 16) if mask.bit_count() <= max_distance // 4]
-    found = [np.empty((2, 0), np.int64)]
+    found = [np.empty(0, np.int64)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for band in bands:
             order = np.argsort(band, kind="stable")
-            starts = np.searchsorted(band[order], np.arange((1 << 16) + 1))
+            starts = np.concatenate([[0], np.cumsum(np.bincount(band, minlength=1 << 16))])
             search = partial(_matches, hashes, band, order, starts, max_distance)
             found += [pairs for of_flip in pool.map(search, flips) for pairs in of_flip]
-    pairs = np.unique(np.concatenate(found, axis=1), axis=1)  # a pair may be close in several bands
-    return pairs[0], pairs[1]
+    return np.divmod(np.unique(np.concatenate(found)), len(hashes))  # a pair may be close in several bands
 
 
 def _matches(
     hashes: np.ndarray, band: np.ndarray, order: np.ndarray, starts: np.ndarray, max_distance: int, flip: int
 ) -> list[np.ndarray]:
-    """Pairs whose bands differ by exactly `flip`: int64 arrays [2, pairs], first < second."""
-    partner = band[order] ^ flip
-    # Each pair is found once: from the smaller band value or, where they are equal, from the earlier index.
-    begins = starts[partner] if flip else np.arange(1, len(order) + 1)
-    counts = np.where(partner >= band[order], starts[partner + 1] - begins, 0)
-    blocks = np.searchsorted(np.cumsum(counts), np.arange(0, counts.sum(), _CANDIDATES))
+    """Pairs whose bands differ by exactly `flip`: int64 arrays [pairs], of `first * len(hashes) + second`."""
     pairs = []
-    for low, high in pairwise([*np.unique(blocks).tolist(), len(order)]):
-        times = counts[low:high]
-        left = np.repeat(np.arange(low, high), times)
-        within = np.arange(len(left)) - np.repeat(np.cumsum(times) - times, times)
-        first, second = order[left], order[np.repeat(begins[low:high], times) + within]
-        close = np.bitwise_count(hashes[first] ^ hashes[second]) <= max_distance
-        pairs.append(np.sort(np.stack([first[close], second[close]]), axis=0))
+    for top in range(0, len(order), _SEARCHED_AT_ONCE):
+        values = band[order[top : top + _SEARCHED_AT_ONCE]]
+        partner = (values ^ flip).astype(np.int64)
+        # Each pair is found once: from the smaller band value or, where they are equal, from the earlier index.
+        begins = starts[partner] if flip else np.arange(top + 1, top + len(values) + 1)
+        counts = np.where(partner >= values, starts[partner + 1] - begins, 0)
+        blocks = np.searchsorted(np.cumsum(counts), np.arange(0, counts.sum(), _CANDIDATES))
+        for low, high in pairwise([*np.unique(blocks).tolist(), len(values)]):
+            times = counts[low:high]
+            left = np.repeat(np.arange(low, high), times)
+            within = np.arange(len(left)) - np.repeat(np.cumsum(times) - times, times)
+            one, other = order[top + left], order[np.repeat(begins[low:high], times) + within]
+            close = np.bitwise_count(hashes[one] ^ hashes[other]) <= max_distance
+            one, other = one[close], other[close]
+            pairs.append(np.minimum(one, other) * len(hashes) + np.maximum(one, other))
     return pairs
 
 
 def _bands(hashes: np.ndarray) -> np.ndarray:
-    """uint64 [n] -> int64 [4, n], 0-65535: bits 0, 4, 8, ... then 1, 5, 9, ..., as neighbouring bits tend to agree."""
-    bits = np.unpackbits(hashes[:, None].view(np.uint8), axis=1).reshape(-1, 16, 4)
-    packed = np.ascontiguousarray(np.packbits(bits.transpose(2, 0, 1), axis=2))
-    return packed.view(np.uint16)[..., 0].astype(np.int64)
+    """uint64 [n] -> uint16 [4, n]: bits 0, 4, 8, ... then 1, 5, 9, ..., as neighbouring bits tend to agree."""
+    bands = np.empty((4, len(hashes)), np.uint16)
+    for top in range(0, len(hashes), _SEARCHED_AT_ONCE):
+        some = np.ascontiguousarray(hashes[top : top + _SEARCHED_AT_ONCE, None])
+        bits = np.unpackbits(some.view(np.uint8), axis=1).reshape(-1, 16, 4)
+        packed = np.ascontiguousarray(np.packbits(bits.transpose(2, 0, 1), axis=2))
+        bands[:, top : top + len(some)] = packed.view(np.uint16)[..., 0]
+    return bands
 
 
 def _close_hashes_by_comparing_all(hashes: np.ndarray, max_distance: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,7 +1,7 @@
 """Which face goes into which split: stratified, seeded, and with all copies of a picture on one side."""
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -12,7 +12,7 @@ from emotion.dataset.labels import label_order, subset_of
 
 
 def assign_splits(
-    faces: list[Face],
+    faces: Sequence[Face],
     prints: Fingerprints,
     near: list[Pair],
     *,
@@ -43,12 +43,12 @@ def assign_splits(
         if name not in parts:
             pool = np.flatnonzero(parts == "train")
             groups = _groups_within(pool, prints, near, group_duplicates)
-            labels = [faces[index].label for index in pool]
+            labels = [face.label for face, part in zip(faces, parts, strict=True) if part == "train"]
             parts[pool[stratified_split(labels, groups, fraction=fraction, seed=seed)]] = name
     return parts
 
 
-def _public_as_validation(faces: list[Face], parts: np.ndarray) -> np.ndarray:
+def _public_as_validation(faces: Sequence[Face], parts: np.ndarray) -> np.ndarray:
     """Make the test images of the public subset the validation set. Raises DatasetError where that cannot be."""
     public = np.array(
         [part == "test" and subset_of(face.name) == "public" for face, part in zip(faces, parts, strict=True)]
@@ -62,7 +62,7 @@ def _public_as_validation(faces: list[Face], parts: np.ndarray) -> np.ndarray:
     return np.where(public, "val", parts)
 
 
-def check_splits(faces: list[Face], parts: np.ndarray, dropped: np.ndarray) -> None:
+def check_splits(faces: Sequence[Face], parts: np.ndarray, dropped: np.ndarray) -> None:
     """Raise DatasetError when there is nothing to test on, or a label without a training image."""
     if "test" not in parts:
         raise DatasetError(f"no test image among {len(faces)}; raise split.test_fraction or add images")
@@ -97,24 +97,37 @@ def stratified_split(
     Returns: bool [n], True for the chosen pictures.
     """
     room = Counter({label: round(fraction * count) for label, count in Counter(labels).items()})
-    members: dict[int, list[int]] = defaultdict(list)
-    for index, group in enumerate(groups):
-        members[group].append(index)
     chosen = np.zeros(len(labels), dtype=bool)
-    group_list = list(members.values())
-    for position in np.random.default_rng(seed).permutation(len(group_list)):
-        group_labels = Counter(labels[index] for index in group_list[position])
+    for members in _shuffled_groups(np.asarray(groups, np.int64), seed=seed):
+        group_labels = Counter(labels[index] for index in members)
         if all(count <= room[label] for label, count in group_labels.items()):
-            chosen[group_list[position]] = True
+            chosen[members] = True
             room.subtract(group_labels)
     return chosen
+
+
+def _shuffled_groups(groups: np.ndarray, *, seed: int) -> Iterator[list[int]]:
+    """Yield the members of each group, the groups in random order.
+
+    Args:
+        groups: number of each picture's group, int [n].
+        seed: of a permutation of the groups, numbered by their first members.
+    """
+    by_group = np.argsort(groups, kind="stable")
+    _, firsts, sizes = np.unique(groups, return_index=True, return_counts=True)
+    ends = np.cumsum(sizes)
+    numbered = np.argsort(firsts)
+    for number in np.random.default_rng(seed).permutation(len(numbered)):
+        group = numbered[number]
+        yield by_group[ends[group] - sizes[group] : ends[group]].tolist()
 
 
 def _groups_within(pool: np.ndarray, prints: Fingerprints, near: list[Pair], mode: str) -> np.ndarray:
     """Number the copies within the pool, ignoring pictures outside it: the test set must not shape training."""
     pairs = exact_copies(prints.exact[pool]) if mode != "none" else []
     if mode == "near":
-        place = {index: position for position, index in enumerate(pool.tolist())}
-        inside = (pair for pair in near if pair.first in place and pair.second in place)
-        pairs += [pair._replace(first=place[pair.first], second=place[pair.second]) for pair in inside]
+        place = np.full(len(prints.exact), -1)
+        place[pool] = np.arange(len(pool))
+        moved = (pair._replace(first=int(place[pair.first]), second=int(place[pair.second])) for pair in near)
+        pairs += [pair for pair in moved if pair.first >= 0 and pair.second >= 0]
     return group_copies(pairs, len(pool))

@@ -1,7 +1,7 @@
 """The finished split as tables and counts: the index of every face, the pairs of copies, the report."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -19,24 +19,32 @@ from emotion.dataset.votes import (
     without_outliers,
 )
 
+DROPPED = "drop"  # the split of a picture that is in none
+_PLACES = [*SPLITS, DROPPED]
+_KINDS = ["", "near", "exact"]
+_AT_ONCE = 8192  # rows of an index
 
-def index_table(faces: list[Face], parts: np.ndarray, pairs: list[Pair]) -> pd.DataFrame:
-    """One row per face: path, label, label_index, subset, split, and `copy`.
+
+def index_tables(faces: Sequence[Face], parts: np.ndarray, pairs: list[Pair]) -> Iterator[pd.DataFrame]:
+    """One row per face: path, label, label_index, subset, split, and `copy`; so many at a time, in their order.
 
     `copy` says which kind of copy a test picture has in train or validation (pictures dropped from there do not
-    count): `exact`, `near` or empty.
+    count): `exact`, `near` or empty. `label`, `split` and `copy` are categories.
     """
-    labels = label_order(face.label for face, part in zip(faces, parts, strict=True) if part == "train")
-    return pd.DataFrame(
-        {
-            "path": [face.path for face in faces],
-            "label": [face.label for face in faces],
-            "label_index": [labels.index(face.label) for face in faces],
-            "subset": [subset_of(face.name) for face in faces],
-            "split": parts,
-            "copy": copies_across(parts, pairs, of=("test",), among=("train", "val")),
+    labels = label_order({face.label for face, part in zip(faces, parts, strict=True) if part == "train"})
+    kinds = copies_across(parts, pairs, of=("test",), among=("train", "val"))
+    for start in range(0, len(faces), _AT_ONCE):
+        rows = range(start, min(start + _AT_ONCE, len(faces)))
+        some = [faces[row] for row in rows]
+        columns = {
+            "path": [face.path for face in some],
+            "label": pd.Categorical([face.label for face in some], labels),
+            "label_index": [labels.index(face.label) for face in some],
+            "subset": [subset_of(face.name) for face in some],
+            "split": pd.Categorical(parts[start : rows.stop], _PLACES),
+            "copy": pd.Categorical(kinds[start : rows.stop], _KINDS),
         }
-    )
+        yield pd.DataFrame(columns, index=rows)
 
 
 def with_votes(
@@ -63,16 +71,16 @@ def with_votes(
     return pd.concat([table.assign(crowd=names[agreed_labels(counts, agreement=agreement)]), learnt], axis=1)
 
 
-def pair_table(table: pd.DataFrame, pairs: list[Pair]) -> pd.DataFrame:
+def pair_table(faces: Sequence[Face], parts: np.ndarray, pairs: list[Pair]) -> pd.DataFrame:
     """One row per pair of copies: both paths, their splits, whether their labels agree, kind, correlation."""
-    first, second = table.iloc[[pair.first for pair in pairs]], table.iloc[[pair.second for pair in pairs]]
+    first, second = [faces[pair.first] for pair in pairs], [faces[pair.second] for pair in pairs]
     return pd.DataFrame(
         {
-            "first": first["path"].to_numpy(),
-            "second": second["path"].to_numpy(),
-            "first_split": first["split"].to_numpy(),
-            "second_split": second["split"].to_numpy(),
-            "same_label": first["label"].to_numpy() == second["label"].to_numpy(),
+            "first": [face.path for face in first],
+            "second": [face.path for face in second],
+            "first_split": parts[[pair.first for pair in pairs]],
+            "second_split": parts[[pair.second for pair in pairs]],
+            "same_label": [one.label == other.label for one, other in zip(first, second, strict=True)],
             "kind": ["exact" if pair.exact else "near" for pair in pairs],
             "correlation": [pair.correlation for pair in pairs],
         }
@@ -80,7 +88,11 @@ def pair_table(table: pd.DataFrame, pairs: list[Pair]) -> pd.DataFrame:
 
 
 def split_report(table: pd.DataFrame, pairs: list[Pair]) -> dict[str, object]:
-    """Counts for metrics/split.json: images per split and label, groups of copies, their conflicts."""
+    """Counts for metrics/split.json: images per split and label, groups of copies, their conflicts.
+
+    Args:
+        table: of all faces, in their order: `label`, `split`, `copy`, and what `with_votes` adds.
+    """
     counts = {part: table[table["split"] == part] for part in SPLITS}
     return {
         "images": {part: {"total": len(rows), **_sorted_counts(rows["label"])} for part, rows in counts.items()},

@@ -2,7 +2,6 @@
 
 import math
 import os
-import threading
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from emotion.foundation.errors import UserError
+from emotion.foundation.files import read_at
 
 Rows = slice | np.ndarray | Sequence[int]
 
@@ -90,24 +90,12 @@ class StoredImages:
 
     def _read(self, place: int, offset: int) -> bytes:
         try:
-            image = _read_at(self._open[place], self._image_bytes, offset)
+            image = read_at(self._open[place], self._image_bytes, offset)
         except OSError as error:
             raise UserError(f"cannot read {self._files[place]}: {error.strerror}") from None
         if len(image) < self._image_bytes:
             raise UserError(f"{self._files[place]} has become shorter while it was read; run preprocess again")
         return image
-
-
-_one_at_a_time = threading.Lock()
-
-
-def _seek_and_read(file: int, count: int, offset: int) -> bytes:
-    with _one_at_a_time:
-        os.lseek(file, offset, os.SEEK_SET)
-        return os.read(file, count)
-
-
-_read_at = getattr(os, "pread", _seek_and_read)  # Windows has no `pread`
 
 
 def _close(files: Sequence[int]) -> None:

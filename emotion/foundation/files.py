@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import threading
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -60,6 +61,24 @@ def write_entry(archive: zipfile.ZipFile, name: str, content: bytes | str) -> No
     info = zipfile.ZipInfo(name, _TIME)
     info.create_system = _UNIX
     archive.writestr(info, content)
+
+
+def read_at(file: int, count: int, offset: int) -> bytes:
+    """Read from an open file, by its descriptor, `count` bytes at `offset`, or fewer at its end; any threads may."""
+    content = _pread(file, count, offset)
+    while 0 < len(content) < count and (more := _pread(file, count - len(content), offset + len(content))):
+        content += more  # 2 GB at most are read at once
+    return content
+
+
+def _seek_and_read(file: int, count: int, offset: int) -> bytes:
+    with _one_at_a_time:
+        os.lseek(file, offset, os.SEEK_SET)
+        return os.read(file, count)
+
+
+_one_at_a_time = threading.Lock()
+_pread = getattr(os, "pread", _seek_and_read)  # Windows has none
 
 
 def _sync_whole(path: Path) -> None:

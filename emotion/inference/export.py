@@ -286,8 +286,8 @@ def _drawn_faces(about: ModelAbout) -> np.ndarray:
 
 def _archived(path: Path) -> Iterator[tuple[str, bytes]]:
     """Label and bytes of the test faces of a canonical archive, or of all where there is no test face."""
-    faces = list_faces(path)
-    faces = [face for face in faces if face.split == "test"] or faces
+    every = list_faces(path)
+    faces = [face for face in every if face.split == "test"] or list(every)
     step = max(1, -(-len(faces) // MAX_FACES))
     faces = faces[::step]
     contents = read_faces(path, [face.path for face in faces])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion.dataset import stored_images
+from emotion.foundation import files
 from emotion.dataset.stored_images import StoredImages
 from emotion.foundation.errors import UserError
 from tests.support import tiny
@@ -51,7 +51,7 @@ def test_a_row_that_is_not_there_is_an_error(tmp_path: Path, row: int) -> None:
 
 
 def test_without_pread_the_same_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored_images, "_read_at", stored_images._seek_and_read)
+    monkeypatch.setattr(files, "_pread", files._seek_and_read)
     np.testing.assert_array_equal(stored(tmp_path)[[7, 2]], IMAGES[[7, 2]])
 
 
