@@ -1,8 +1,9 @@
 """Train a network: faces -> the weights to keep."""
 
 import re
+import traceback
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,7 @@ def _fit(task: Task, model: keras.Model, keeper: KeepWeights, session: Session, 
     next_epoch = session.enter(model, first, can_stop=last == recipe.epochs)
     held_out, validation = task.validation(keeper)
     progress = Progress(recipe.epochs, task.steps, recipe.batch_size)
-    with _readable_failures(recipe, session):
+    with _readable_failures(recipe, session), _readers_let_go(model):
         model.fit(
             task.batches(next_epoch, last),
             validation_data=held_out,
@@ -206,6 +207,22 @@ def _compile(model: keras.Model, phase: Phase, recipe: Recipe, steps: int) -> No
 
 def _has_gpu() -> bool:
     return bool(tf.config.list_physical_devices("GPU"))
+
+
+@contextmanager
+def _readers_let_go(model: keras.Model) -> Iterator[None]:
+    """Stop what reads ahead for `fit` where that fails: a thread that reads while Python ends keeps it from ending."""
+    try:
+        yield
+    except BaseException as error:
+        failure: BaseException | None = error
+        while failure:
+            traceback.clear_frames(failure.__traceback__)
+            failure = failure.__context__
+        raise
+    finally:
+        with suppress(AttributeError):  # Keras itself deletes it where validation does not fail
+            del model._eval_epoch_iterator
 
 
 @contextmanager
