@@ -84,6 +84,8 @@ class ZipEntries(Sequence[str]):
         entry, _ = self._entry(self._places[row])
         if not entry.is_plain:
             raise BadZipFile("it is compressed or encrypted")
+        if entry.offset + entry.size > self._end:
+            raise BadZipFile("the file is cut off")
         front = read_at(self._file, _IN_FRONT.size, entry.offset)
         if len(front) < _IN_FRONT.size or not front.startswith(b"PK\3\4"):
             raise BadZipFile("its header is damaged")

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion.foundation import files
 from emotion.dataset.stored_images import StoredImages
+from emotion.foundation import files
 from emotion.foundation.errors import UserError
 from tests.support import tiny
 

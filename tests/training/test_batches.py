@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -5,6 +7,8 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from emotion.dataset.lessons import class_weights, labelled
 from emotion.dataset.records import Faces, RecordsAbout
+from emotion.dataset.stored_images import Images, Rows
+from emotion.training.augment import Augmentation
 from emotion.training.batches import evaluation_batches, steps_per_epoch, training_batches
 
 
@@ -44,6 +48,46 @@ def test_each_epoch_has_its_own_order_and_any_epoch_can_be_replayed() -> None:
     assert not np.array_equal(first, second)
     np.testing.assert_array_equal(epochs(1, 3), [*second, *third])
     assert not np.array_equal(epochs(0, 1, seed=1), first)
+
+
+def test_an_epoch_is_the_permutation_of_seed_and_epoch() -> None:
+    for epoch in (0, 3):
+        order = tf.random.experimental.stateless_shuffle(tf.range(50), seed=[7, epoch]).numpy()
+        np.testing.assert_array_equal(epochs(epoch, epoch + 1, seed=7), order[:48].reshape(6, 8))
+
+
+class Watched:
+    """Images that note which of them are read."""
+
+    def __init__(self, images: Images) -> None:
+        self.shape, self.read = images.shape, list[int]()
+        self._images = images
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Rows, /) -> np.ndarray:
+        self.read += np.arange(len(self))[rows].tolist()
+        return self._images[rows]
+
+
+@pytest.mark.parametrize("count", [50, 5], ids=["whole batches", "a part of one"])
+def test_a_share_is_those_rows_of_the_whole_batches_and_nothing_else_is_read(count: int) -> None:
+    faces = numbered_faces(count)
+    augment = Augmentation(
+        **{"shift": 0.1, "scale": 0.2, "rotation_deg": 15.0, "flip": True, "brightness": 0.1, "contrast": 0.2},
+        **{"erase": 0.5, "erase_area": 0.2},
+    )
+    given = {"batch_size": min(8, count), "first_epoch": 0, "epochs": 2, "seed": 0, "augment": augment}
+    whole = list(training_batches(labelled(faces, ["a", "b", "c"]), **given))
+    for share in (slice(0, 4), slice(4, 8)):
+        watched = Watched(faces.images)
+        lessons = labelled(replace(faces, images=watched), ["a", "b", "c"])
+        part = list(training_batches(lessons, **given, share=share))
+        for (images, labels), (all_images, all_labels) in zip(part, whole, strict=True):
+            np.testing.assert_array_equal(images, all_images[share])
+            np.testing.assert_array_equal(labels, all_labels[share])
+        assert len(watched.read) == sum(len(images) for images, _ in part)
 
 
 def test_the_augmentation_of_a_step_depends_on_its_epoch_alone() -> None:

@@ -134,6 +134,30 @@ def test_interrupted_training_says_what_is_kept_and_how_to_go_on(tmp_path: Path,
     assert "Traceback" not in errors
 
 
+# The training records lose their last faces while they are trained on.
+CUT_OFF_AFTER_EPOCH_1 = (
+    "emotion.training.state",
+    """
+import os
+save = module.StateFile.save
+def save_and_cut(file, state):
+    save(file, state)
+    os.truncate(os.environ["TRAINING_SHARD"], 5000)
+module.StateFile.save = save_and_cut
+""",
+)
+
+
+def test_faces_that_can_no_longer_be_read_end_the_training_with_one_line(tmp_path: Path, records: Path) -> None:
+    tiny.write_params(tmp_path, {"train.epochs": 1000})
+    shutil.copytree(records, own := tmp_path / "records")
+    changes = {**tiny.mutation(tmp_path, *CUT_OFF_AFTER_EPOCH_1), "TRAINING_SHARD": f"{own}/train/00000.tfrecord"}
+    done = tiny.run_train(tmp_path, own, **changes)
+    assert done.returncode == 1
+    assert "00000.tfrecord has become shorter while it was read; run preprocess again" in done.stderr
+    assert "finished epochs are kept" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_a_second_training_of_the_same_member_stops_with_the_first_ones_id(tmp_path: Path, records: Path) -> None:
     tiny.write_params(tmp_path, {"train.epochs": 10_000})
     first = start(tmp_path, records)
