@@ -95,7 +95,7 @@ def evaluate(
     if params.robustness:
         robustness = measure_robustness(networks, faces.images, blank.label_indexes, seed=params.seed)
     crowd = against_the_crowd(results.final, read_facts(facts), votes, seed=params.seed)
-    write_file(predictions, results.final.to_csv())
+    write_file(predictions, results.final.csv_parts())
     write_file(variants, variants_table(results))
     write_file(confusion, confusion_table(results.final))
     write_file(saliency, heatmap_bytes(saliency_maps(networks, faces, results.final)))

@@ -2,8 +2,9 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from emotion.foundation.errors import UserError
 
 COLUMNS = ("path", "label", "subset", "copy")  # the first columns; one per label follows
 LEAST = 2e-7  # the smallest probability written: logarithms stay finite, and no tool has to clip them
+
+_AT_ONCE = 4096  # rows of a table
 
 
 @dataclass(frozen=True)
@@ -50,16 +53,21 @@ class Predictions:
 
     def to_csv(self) -> str:
         """Write the table; the label columns come last, so a label may have the name of any other column."""
+        return "".join(self.csv_parts())
+
+    def csv_parts(self) -> Iterator[str]:
+        """Write the table, so many rows at a time."""
         header = [*COLUMNS, *self.label_names]
-        columns = zip(self.paths, self.labels, self.subsets, self.copies, self.probabilities.tolist(), strict=True)
-        return csv_text(header, ([*about, *map(short, row)] for *about, row in columns))
+        columns = zip(self.paths, self.labels, self.subsets, self.copies, self.probabilities, strict=True)
+        return csv_parts(header, ([*about, *map(short, row.tolist())] for *about, row in columns))
 
 
 def rounded(probabilities: np.ndarray) -> np.ndarray:
     """Give probabilities the precision of the table (twelve digits, at least LEAST), so that they read back equal."""
     kept = np.clip(probabilities, LEAST, None)
     kept = kept / kept.sum(axis=1, keepdims=True)
-    return np.array([float(short(value)) for value in kept.ravel().tolist()]).reshape(kept.shape)
+    texts = (short(value) for row in kept for value in row.tolist())
+    return np.fromiter(map(float, texts), np.float64, kept.size).reshape(kept.shape)
 
 
 def short(probability: float) -> str:
@@ -91,10 +99,15 @@ def read_predictions(content: str) -> Predictions:
     return Predictions(paths, true, subsets, copies, labels, numbers)
 
 
-def csv_text(header: Sequence[str], rows: object) -> str:
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Format a CSV whose lines end in a line feed alone."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)  # type: ignore[arg-type]
-    return text.getvalue()
+    return "".join(csv_parts(header, rows))
+
+
+def csv_parts(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """The same text, so many rows at a time."""
+    rest = chain([header], rows)
+    while some := list(islice(rest, _AT_ONCE)):
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(some)
+        yield text.getvalue()

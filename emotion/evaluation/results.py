@@ -3,7 +3,7 @@
 Throughout: logits are float [members, views, n, label_count], before any temperature, the unchanged view first.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from emotion.evaluation import scores, tables
 from emotion.evaluation.averaging import Average, average
 from emotion.evaluation.corruptions import Robustness
-from emotion.evaluation.predictions import Predictions, csv_text, short
+from emotion.evaluation.predictions import Predictions, csv_parts, short
 from emotion.evaluation.priors import prior_report
 
 
@@ -74,17 +74,17 @@ def average_all(
     )
 
 
-def variants_table(results: Results) -> str:
-    """CSV text of all predictions except the final ones, so that every figure can be recomputed."""
+def variants_table(results: Results) -> Iterator[str]:
+    """CSV text, in parts, of all predictions except the final ones, so that every figure can be recomputed."""
     variants = {"uncalibrated": results.uncalibrated, "single_view": results.single_view}
     variants |= {f"member_{name}": each for name, each in results.members.items()}
     variants |= {f"member_{name}_single_view": each for name, each in results.members_single_view.items()}
     rows = (
-        [variant, path, *map(short, row)]
+        [variant, path, *map(short, row.tolist())]
         for variant, each in variants.items()
-        for path, row in zip(each.paths, each.probabilities.tolist(), strict=True)
+        for path, row in zip(each.paths, each.probabilities, strict=True)
     )
-    return csv_text(("variant", "path", *results.final.label_names), rows)
+    return csv_parts(("variant", "path", *results.final.label_names), rows)
 
 
 def evaluation_report(

@@ -6,7 +6,7 @@ import os
 import shutil
 import threading
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,10 +45,14 @@ def replace_safely(source: Path, target: Path) -> None:
     _sync(target.parent)
 
 
-def write_file(path: Path, content: str | bytes) -> None:
-    """Write a file so that it appears complete or not at all; text in UTF-8, its line ends unchanged."""
+def write_file(path: Path, content: str | bytes | Iterable[str]) -> None:
+    """Write a file so that it appears complete or not at all; text, in parts or not, in UTF-8, line ends unchanged."""
     with written_whole(path) as part:
-        part.write_bytes(content.encode() if isinstance(content, str) else content)
+        if isinstance(content, bytes):
+            part.write_bytes(content)
+            return
+        with part.open("w", encoding="utf-8", newline="") as file:
+            file.writelines([content] if isinstance(content, str) else content)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
