@@ -8,6 +8,7 @@ turns, so that noise meets all alike; figures are medians over the rounds.
 
 import csv
 import importlib
+import math
 import tempfile
 import time
 from collections.abc import Callable
@@ -80,7 +81,7 @@ class Training:
         self.shape, self.label_count = faces.images.shape[1:], len(faces.about.labels)
         self.about = {
             "images": len(faces.images),
-            "pixels_mb": significant(faces.images.nbytes / 2**20),
+            "pixels_mb": significant(math.prod(faces.images.shape) / 2**20),
             "multiply_adds": cost(self.network, self.shape, self.label_count).multiply_adds,
         }
         self.batches = training_batches(
