@@ -144,7 +144,8 @@ class Project:
     def arguments(self) -> list[str]:
         """The stage's command line, as dvc.yaml has it."""
         folders = ["--input-dir", f"data/{self.source}", "--cache-dir", f".cache/{self.source}"]
-        return [*folders, "--archive", "data/raw/faces.zip", "--report", "metrics/data.json"]
+        files = ["--archive", "data/raw/faces.zip", "--facts", "data/raw/facts.csv", "--report", "metrics/data.json"]
+        return [*folders, *files]
 
     def run_on(self, local_zip: bytes) -> bytes:
         """Run the stage on the zip with the source `local`; returns the archive."""
