@@ -38,7 +38,7 @@ RATIOS = {
 
 def noise() -> Any:
     """Faces of noise, as `open_records` would return them; import it after `pin`."""
-    from emotion.dataset.records import Faces, RecordsAbout
+    from emotion.dataset.records.tfrecords import Faces, RecordsAbout
 
     rng = np.random.default_rng(0)
     about = RecordsAbout(4096, 48, 1, ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"])

@@ -71,7 +71,7 @@ class Training:
         import tensorflow as tf
 
         from emotion.commands.networks import cost
-        from emotion.dataset.lessons import labelled
+        from emotion.dataset.examples import labelled
         from emotion.training.augment import Augmentation
         from emotion.training.batches import training_batches
 
@@ -150,7 +150,7 @@ def pinned_training(records: str, params: str) -> Training:
     """Pin this process as the train stage does, and make a training on a folder of TFRecords."""
     document = read_params(params)
     pin(**Recipe.model_validate(document["train"]).pins(), seed=0)
-    from emotion.dataset.records import open_records
+    from emotion.dataset.records.tfrecords import open_records
 
     return Training(open_records(Path(records)), document)
 

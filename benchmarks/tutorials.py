@@ -34,7 +34,7 @@ from benchmarks.processes import (
     spreads,
 )
 from benchmarks.steps import measure_round
-from emotion.dataset.archive import read_faces
+from emotion.dataset.archive.faces import read_faces
 from emotion.foundation.files import write_file, write_json
 from emotion.runtime.quiet import import_tensorflow
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from emotion.dataset.archive import NO_LABEL, Dataset, DatasetError, Votes, write_archive
+from emotion.dataset.archive.faces import NO_LABEL, Dataset, DatasetError, Votes, write_archive
 from emotion.dataset.index import index_text
 from emotion.dataset.layouts import relabel
 from emotion.dataset.votes import facts_table
@@ -28,7 +28,7 @@ class DataParams(Params):
 
 READS: Reads = {
     "source": Choice("data.source", "emotion.sources", "Source", "source"),
-    "votes": Choice("data.votes", "emotion.votes", "VoteSource", "votes", has_block=False),
+    "votes": Choice("data.votes", "emotion.votes", "VoteSource", "source", has_block=False),
     "params": Values("data", DataParams),
 }
 

@@ -10,8 +10,8 @@ from pydantic import Field, field_validator
 from emotion.dataset.votes import VotesParams, read_facts
 from emotion.evaluation.crowd import against_the_crowd
 from emotion.evaluation.heatmaps import heatmap_bytes
+from emotion.evaluation.passes import check_models, measure_robustness, predict, saliency_maps, unanswered
 from emotion.evaluation.results import evaluation_report, plot_tables, variants_table
-from emotion.evaluation.runs import check_models, measure_robustness, predict, saliency_maps, unanswered
 from emotion.evaluation.tables import confusion_table
 from emotion.evaluation.views import views
 from emotion.foundation.files import write_file, write_json
@@ -77,8 +77,8 @@ def evaluate(
     """Predict the test split with the average of members and views; write predictions, scores, tables, saliency."""
     check_models(models, members.members)
     pin(**params.model_dump(include={"portable", "intra_op_threads", "inter_op_threads", "seed"}))
-    from emotion.dataset.lessons import lessons
-    from emotion.dataset.records import open_records
+    from emotion.dataset.examples import examples
+    from emotion.dataset.records.tfrecords import open_records
     from emotion.evaluation.members import check_agreement, load_member
     from emotion.runtime.portable import check_portable
 
@@ -88,7 +88,7 @@ def evaluate(
         for member in networks:
             check_portable(member.network, member.network_name, setting="evaluate.portable")
     first, faces = networks[0], open_records(test)
-    held_out = lessons(open_records(val), first.targets, labels=first.about.labels)
+    held_out = examples(open_records(val), first.targets, labels=first.about.labels)
     blank = unanswered(index, test, faces, first.about.labels)
     results = predict(networks, faces, held_out, views(**params.views.model_dump()), blank)
     robustness = {}

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from emotion.dataset.archive import read_faces
+from emotion.dataset.archive.faces import read_faces
 from emotion.dataset.images import ImageError, decode_face, map_images
 from emotion.dataset.index import read_index_parts
 from emotion.dataset.votes import vote_counts, voted_labels
@@ -36,7 +36,7 @@ READS: Reads = {"params": Section("preprocess", PreprocessParams)}
 def preprocess(archive: Path, index: Path, records: Path, report: Path, params: PreprocessParams) -> None:
     """Write the faces named in `index` to the folder `records`; bad images are listed and, within limits, skipped."""
     import_tensorflow()
-    from emotion.dataset.records import write_records
+    from emotion.dataset.records.tfrecords import write_records
 
     bad: dict[str, str] = {}
     images, labels, crowd_labels = _summary(index)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from emotion.dataset.archive import SPLITS, list_faces, read_faces
+from emotion.dataset.archive.faces import SPLITS, list_faces, read_faces
 from emotion.dataset.copies import exact_copies, fingerprint, near_copies
 from emotion.dataset.index import append_index, index_text
 from emotion.dataset.split import assign_splits, check_splits

@@ -39,8 +39,8 @@ def train(
     check_backend(recipe.backend)
     pin(**recipe.pins(), seed=member)
     # The backend and its pins are set: now Keras may be imported.
-    from emotion.dataset.lessons import lessons
-    from emotion.dataset.records import open_records
+    from emotion.dataset.examples import examples
+    from emotion.dataset.records.tfrecords import open_records
     from emotion.model.batch_norm import with_fused_batch_norm
     from emotion.model.batched import predict_in_batches
     from emotion.model.file import ModelAbout, save_model
@@ -65,8 +65,8 @@ def train(
     state_file = StateFile(state, key=state_key({"made_with": made_with, "code": code}, [train, val]))
     faces = open_records(train)
     about = faces.about
-    learnt = lessons(faces, recipe.targets, labels=about.labels)
-    held_out, labels = lessons(open_records(val), recipe.targets, labels=about.labels), learnt.labels
+    learnt = examples(faces, recipe.targets, labels=about.labels)
+    held_out, labels = examples(open_records(val), recipe.targets, labels=about.labels), learnt.labels
     task = Task(layers, learnt, held_out, recipe, augmentation, network_name=network.name, seed=member)
     start = starting_weights(recipe.init, labels)
     with state_file.held() if process_index() == 0 else nullcontext():

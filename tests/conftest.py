@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from emotion.dataset.archive import Dataset, write_archive
+from emotion.dataset.archive.faces import Dataset, write_archive
 from emotion.sources.local.source import Source
 from tests.support import evaluated
 from tests.support.pictures import numbered, write_zip

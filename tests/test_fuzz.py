@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from ruamel.yaml import YAML
 
-from emotion.dataset.archive import content_digest, list_faces, read_faces
+from emotion.dataset.archive.faces import content_digest, list_faces, read_faces
 from emotion.dataset.images import decode_face, decode_image
 from emotion.dataset.layouts import read_csv, read_zip
 from emotion.evaluation.predictions import read_predictions

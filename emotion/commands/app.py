@@ -25,8 +25,8 @@ def run(arguments: argparse.Namespace) -> int:
         import uvicorn
         import websockets  # noqa: F401 (uvicorn uses it; without it the webcam fails silently)
 
-        from emotion.web.patience import server_config
         from emotion.web.server import MAX_FRAME_BYTES, allowed_hosts, create_app, is_loopback
+        from emotion.web.serving import server_config
     except ImportError as error:
         raise UserError(f"the web page needs {error.name}: pip install 'emotion[app]'") from None
     if not 0 < arguments.max_upload_mb <= 1000:

@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 
 from emotion.foundation.errors import UserError
+from emotion.inference.chosen_prior import TRAINING
 from emotion.inference.detector import YuNet
 from emotion.inference.models import PUBLISHED
 from emotion.inference.predictor import Predictor
-from emotion.inference.priors import TRAINING
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:

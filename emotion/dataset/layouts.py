@@ -16,7 +16,7 @@ from typing import IO, Any
 import cv2
 import numpy as np
 
-from emotion.dataset.archive import Dataset, DatasetError, readable
+from emotion.dataset.archive.faces import Dataset, DatasetError, readable
 from emotion.dataset.labels import FER2013_CODES
 from emotion.dataset.picture_files import SUFFIXES
 from emotion.dataset.votes import rename_votes

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from emotion.dataset.archive import DatasetError, Face
+from emotion.dataset.archive.faces import DatasetError, Face
 from emotion.dataset.copies import Fingerprints, Pair, exact_copies, group_copies
 from emotion.dataset.labels import label_order, subset_of
 

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from emotion.dataset.archive import SPLITS, Face
+from emotion.dataset.archive.faces import SPLITS, Face
 from emotion.dataset.copies import Pair, group_copies
 from emotion.dataset.labels import label_order, subset_of
 from emotion.dataset.votes import (

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from emotion.dataset.archive import NO_LABEL, Votes
+from emotion.dataset.archive.faces import NO_LABEL, Votes
 from emotion.foundation.errors import UserError
 from emotion.foundation.params import Params
 

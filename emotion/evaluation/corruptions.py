@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import cv2
 import numpy as np
 
-from emotion.dataset.stored_images import Images
+from emotion.dataset.records.stored_images import Images
 from emotion.model.calibration import accuracy
 
 Robustness = dict[str, dict[int, float]]  # kind of corruption -> severity -> accuracy

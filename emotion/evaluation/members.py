@@ -6,8 +6,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from emotion.dataset.lessons import Targets
-from emotion.dataset.stored_images import Images
+from emotion.dataset.examples import Targets
+from emotion.dataset.records.stored_images import Images
 from emotion.foundation.errors import UserError
 from emotion.model.batch_norm import with_fused_batch_norm
 from emotion.model.batched import predict_in_batches

@@ -13,7 +13,7 @@ from emotion.evaluation import scores, tables
 from emotion.evaluation.averaging import Average, average
 from emotion.evaluation.corruptions import Robustness
 from emotion.evaluation.predictions import Predictions, csv_parts, short
-from emotion.evaluation.priors import prior_report
+from emotion.evaluation.prior_scores import prior_report
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from emotion.dataset.archive import list_faces, read_faces
+from emotion.dataset.archive.faces import list_faces, read_faces
 from emotion.dataset.images import ImageError, decode_face
 from emotion.dataset.picture_files import pictures_below
 from emotion.foundation.errors import UserError

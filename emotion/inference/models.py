@@ -1,4 +1,8 @@
-"""Open any model file, LiteRT, ONNX or Keras, the same way: faces in, calibrated probabilities out."""
+"""Open any model file, LiteRT, ONNX or Keras, the same way: faces in, calibrated probabilities out.
+
+Everything between pixels (0-255) and probabilities is in the file: scaling, the network, the temperature that
+calibrates it, and the softmax. Nothing is left to do here but to check that the answers are probabilities.
+"""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,10 @@
-"""Pictures -> faces with calibrated probabilities: the whole of prediction, for one picture or for many."""
+"""Pictures -> faces with calibrated probabilities: the whole of prediction, for one picture or for many.
+
+The way of a picture: it is decoded and turned upright (`emotion.dataset.images`), the detector finds the faces, each
+is cut out and shrunk to the model's size, the model file gives probabilities (`emotion.inference.models`: scaling,
+softmax and temperature are inside the file), and they are moved from the training prior to the chosen one
+(`emotion.model.prior`).
+"""
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,9 +17,9 @@ import numpy as np
 
 from emotion.dataset.images import MAX_PIXELS, ImageError, decode_image, resize_face
 from emotion.foundation.errors import UserError
+from emotion.inference.chosen_prior import TRAINING, Prior, parse_prior
 from emotion.inference.detector import Box, Detector, YuNet, crop_face
 from emotion.inference.models import PUBLISHED, FaceModel, open_model
-from emotion.inference.priors import TRAINING, Prior, parse_prior
 
 UNCERTAIN = "uncertain"
 _GROUP_PIXELS = 40_000_000  # of the pictures held in memory at once

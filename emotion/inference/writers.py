@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Self, TextIO
 
 from emotion.foundation.errors import shown
+from emotion.inference.chosen_prior import TRAINING
 from emotion.inference.predictor import FacePrediction, Prediction
-from emotion.inference.priors import TRAINING
 
 
 class TableWriter:

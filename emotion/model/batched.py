@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from emotion.dataset.stored_images import Images
+from emotion.dataset.records.stored_images import Images
 
 BATCH_SIZE = 256
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from emotion.dataset.archive import read_faces
+from emotion.dataset.archive.faces import read_faces
 from emotion.dataset.images import ImageError, decode_image
 from emotion.dataset.votes import vote_counts, voted_labels
 from emotion.evaluation.predictions import Predictions

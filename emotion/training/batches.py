@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from emotion.dataset.lessons import Lessons
+from emotion.dataset.examples import Examples
 
 Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 _ALL = slice(None)
@@ -20,7 +20,7 @@ def steps_per_epoch(images: int, batch_size: int) -> int:
 
 
 def training_batches(
-    lessons: Lessons,
+    examples: Examples,
     *,
     batch_size: int,
     first_epoch: int,
@@ -32,14 +32,14 @@ def training_batches(
     """Batches of epochs first_epoch ... epochs-1, one after another, each epoch in its own order.
 
     Args:
-        lessons: faces, uint8 [n, size, size, channels], and the answers to them.
+        examples: faces, uint8 [n, size, size, channels], and the answers to them.
         augment: (uint8 [batch, size, size, channels], int64 [2]) -> float32, same shape; each picture by itself.
         share: which rows of each batch to yield; no others are read.
 
     Yields: (float32 [share, size, size, channels] 0-255, float32 [share, labels], rows summing to one).
     """
-    count, steps = len(lessons), steps_per_epoch(len(lessons), batch_size)
-    read, targets = _reader(lessons), _targets(lessons)
+    count, steps = len(examples), steps_per_epoch(len(examples), batch_size)
+    read, targets = _reader(examples), _targets(examples)
 
     def epoch_order(epoch: tf.Tensor) -> tf.data.Dataset:
         order = tf.random.experimental.stateless_shuffle(tf.range(count), seed=tf.stack([seed, epoch]))
@@ -50,7 +50,7 @@ def training_batches(
         # Steps count up over all epochs; the offset keeps their seeds apart from the permutations'.
         pictures = augment(_amid_blanks(images, rows, share), tf.stack([seed + 1_000_003, step]))
         answers = tf.gather(targets, rows)
-        answers = _draw(answers, tf.stack([seed + 2_000_003, step])) if lessons.drawn else answers
+        answers = _draw(answers, tf.stack([seed + 2_000_003, step])) if examples.drawn else answers
         return pictures[share], answers[share]
 
     order = tf.data.Dataset.range(first_epoch, epochs).flat_map(epoch_order)
@@ -58,23 +58,23 @@ def training_batches(
     return _tuned(read_batches.map(batch, num_parallel_calls=2, deterministic=True))
 
 
-def evaluation_batches(lessons: Lessons, *, batch_size: int) -> tf.data.Dataset:
+def evaluation_batches(examples: Examples, *, batch_size: int) -> tf.data.Dataset:
     """All faces once, in order, unchanged.
 
     Yields: (float32 [batch, size, size, channels] 0-255, float32 [batch, labels]); the last is smaller.
     """
-    read, targets = _reader(lessons), _targets(lessons)
+    read, targets = _reader(examples), _targets(examples)
 
     def batch(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return tf.cast(read(rows), tf.float32), tf.gather(targets, rows)
 
-    rows = tf.data.Dataset.range(len(lessons)).batch(batch_size)
+    rows = tf.data.Dataset.range(len(examples)).batch(batch_size)
     return _tuned(rows.map(batch, num_parallel_calls=2, deterministic=True))
 
 
-def _reader(lessons: Lessons) -> Callable[[tf.Tensor], tf.Tensor]:
+def _reader(examples: Examples) -> Callable[[tf.Tensor], tf.Tensor]:
     """Row numbers -> images uint8 [rows, size, size, channels]."""
-    images = lessons.images
+    images = examples.images
 
     def read(rows: tf.Tensor) -> tf.Tensor:
         pixels = tf.numpy_function(lambda numbers: images[numbers], [rows], tf.uint8, stateful=False)
@@ -83,9 +83,9 @@ def _reader(lessons: Lessons) -> Callable[[tf.Tensor], tf.Tensor]:
     return read
 
 
-def _targets(lessons: Lessons) -> tf.Tensor:
+def _targets(examples: Examples) -> tf.Tensor:
     with tf.device("CPU:0"):
-        return tf.constant(lessons.targets)
+        return tf.constant(examples.targets)
 
 
 def _amid_blanks(images: tf.Tensor, rows: tf.Tensor, share: slice) -> tf.Tensor:

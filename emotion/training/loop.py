@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from emotion.dataset.lessons import Lessons, class_weights
+from emotion.dataset.examples import Examples, class_weights
 from emotion.foundation.errors import UserError
 from emotion.model.batched import BATCH_SIZE
 from emotion.runtime.portable import check_portable
@@ -41,8 +41,8 @@ class Task:
     """
 
     network: Network
-    train: Lessons
-    val: Lessons
+    train: Examples
+    val: Examples
     recipe: Recipe
     augment: Augment
     network_name: str = field(kw_only=True)
@@ -157,7 +157,7 @@ def _fit(task: Task, model: keras.Model, keeper: KeepWeights, session: Session, 
         )
 
 
-def _check_validation(recipe: Recipe, val: Lessons) -> None:
+def _check_validation(recipe: Recipe, val: Examples) -> None:
     needs = [
         name
         for name, on in (

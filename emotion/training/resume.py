@@ -1,4 +1,9 @@
-"""One run of a training, resumed exactly from its saved state if there is one, and the history."""
+"""One run of a training, resumed exactly from its saved state if there is one, and the history.
+
+On resume: `state.py` reads the newest undamaged state whose key fits (parameters, data and code), `Session` puts
+weights, optimizer, averages and seeds back, and the epochs go on from there. The order and the augmentation of an
+epoch depend on its number alone, so the bytes of the result are those of a training that was never interrupted.
+"""
 
 import csv
 import io

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from emotion.dataset.lessons import Lessons
+from emotion.dataset.examples import Examples
 from emotion.model.batched import predict_in_batches
 from emotion.runtime.processes import from_first_process, process_index
 from emotion.training.kept_weights import KeepWeights
@@ -17,7 +17,7 @@ class Validation(keras.callbacks.Callback):
     It must be the first callback: it adds its results to the epoch's logs.
     """
 
-    def __init__(self, network: Network, val: Lessons, recipe: Recipe, keeper: KeepWeights) -> None:
+    def __init__(self, network: Network, val: Examples, recipe: Recipe, keeper: KeepWeights) -> None:
         super().__init__()
         self._keeper, self._val = keeper, val
         self._alone: keras.Model | None = None  # the same network, on this process's own device

@@ -1,7 +1,7 @@
 """Serve the page, predict uploaded pictures and webcam frames. Nothing is stored; needs the `app` extra.
 
 Whoever calls may be slow, hostile or many: pictures are decoded one at a time, within a bound of memory that is known
-before decoding; what waits is bounded; every wait has its end (emotion/web/patience.py, for what comes before a request
+before decoding; what waits is bounded; every wait has its end (emotion/web/serving.py, for what comes before a request
 is whole).
 """
 

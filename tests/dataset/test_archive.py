@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion.dataset.archive import Dataset, DatasetError, Face, list_faces, parse_path, read_faces, write_archive
+from emotion.dataset.archive.faces import Dataset, DatasetError, Face, list_faces, parse_path, read_faces, write_archive
 from tests.support.pictures import write_zip
 
 FILES = {"train/happy/b.jpg": b"second", "train/happy/a.jpg": b"first", "test/sad/1.png": b"third"}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from emotion.dataset.archive import DatasetError, content_digest, list_faces, read_faces, write_archive
+from emotion.dataset.archive.faces import DatasetError, content_digest, list_faces, read_faces, write_archive
 from emotion.dataset.layouts import read_csv, read_folder, read_zip
 from tests.support.pictures import numbered
 
@@ -126,7 +126,7 @@ def test_a_bomb_is_refused_in_little_memory(kind: str, tmp_path: Path) -> None:
     program = (
         "import re, sys\n"
         "from pathlib import Path\n"
-        "from emotion.dataset.archive import DatasetError, content_digest\n"
+        "from emotion.dataset.archive.faces import DatasetError, content_digest\n"
         "from emotion.dataset.layouts import read_zip\n"
         "try:\n    content_digest(read_zip(Path(sys.argv[1])))\n"
         "except DatasetError as error:\n"

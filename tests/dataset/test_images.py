@@ -222,7 +222,7 @@ def test_what_the_function_raises_is_passed_on() -> None:
 
 
 def test_real_fer2013_decodes_the_same_both_ways(fer2013_faces: Path) -> None:
-    from emotion.dataset.archive import list_faces, read_faces
+    from emotion.dataset.archive.faces import list_faces, read_faces
 
     members = [face.path for face in list_faces(fer2013_faces)][::100]
     for content in read_faces(fer2013_faces, members):

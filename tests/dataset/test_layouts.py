@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion.dataset.archive import Dataset, DatasetError
+from emotion.dataset.archive.faces import Dataset, DatasetError
 from emotion.dataset.layouts import read_csv, read_folder, read_zip, relabel
 from tests.support.pictures import csv_rows, noise, write_folder, write_zip
 

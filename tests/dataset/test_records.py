@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotion.dataset import records
-from emotion.dataset.records import RecordsAbout, open_records, read_records_about, write_records
+from emotion.dataset.records import tfrecords
+from emotion.dataset.records.tfrecords import RecordsAbout, open_records, read_records_about, write_records
 from emotion.foundation.errors import UserError
 from tests.support.pictures import noise
 
@@ -36,7 +36,7 @@ def test_faces_come_back_as_they_were_over_any_shards(
     folder = tmp_path_factory.mktemp("any") / "train"
     pairs = faces(count, size_px, channels)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(records, "IMAGES_PER_SHARD", 4)
+        patch.setattr(tfrecords, "IMAGES_PER_SHARD", 4)
         about = write(pairs, folder, size_px, channels)
     assert about == RecordsAbout(count, size_px, channels, ["a", "b"]) == read_records_about(folder)
     assert len(list(folder.glob("*.tfrecord"))) == -(-count // 4)
@@ -52,7 +52,7 @@ def test_faces_come_back_as_they_were_over_any_shards(
 def test_more_faces_than_are_read_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: tuple[int, int]
 ) -> None:
-    monkeypatch.setattr(records, "_READ_AT_ONCE", at_once)
+    monkeypatch.setattr(tfrecords, "_READ_AT_ONCE", at_once)
     write(faces(10), tmp_path / "train")
     opened = open_records(tmp_path / "train")
     assert opened.label_indexes.tolist() == [0, 1, 2, 3, 4, 5, 6, 0, 1, 2]
@@ -82,7 +82,7 @@ def test_records_have_the_same_bytes_each_time(tmp_path: Path) -> None:
 
 
 def test_what_was_there_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "IMAGES_PER_SHARD", 2)
+    monkeypatch.setattr(tfrecords, "IMAGES_PER_SHARD", 2)
     write(faces(9), tmp_path / "train")
     write(faces(3), tmp_path / "train")
     assert sorted(bytes_of(tmp_path / "train")) == ["00000.tfrecord", "00001.tfrecord", "about.json"]
@@ -106,7 +106,7 @@ def test_records_that_cannot_be_finished_leave_the_old_ones(tmp_path: Path) -> N
 def test_a_missing_or_incomplete_folder_says_what_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"holds no records .*run the preprocess stage"):
         read_records_about(tmp_path)
-    monkeypatch.setattr(records, "IMAGES_PER_SHARD", 2)
+    monkeypatch.setattr(tfrecords, "IMAGES_PER_SHARD", 2)
     write(faces(5), tmp_path / "train")
     (tmp_path / "train" / "00002.tfrecord").unlink()
     with pytest.raises(UserError, match=r"holds 4 faces, but its about\.json says 5; run preprocess again"):
@@ -125,7 +125,7 @@ def test_more_faces_than_announced_are_refused(tmp_path: Path) -> None:
 def test_a_damaged_record_is_named_and_says_what_to_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
-    monkeypatch.setattr(records, "IMAGES_PER_SHARD", 5)
+    monkeypatch.setattr(tfrecords, "IMAGES_PER_SHARD", 5)
     write(faces(10), tmp_path / "train")
     shard = tmp_path / "train" / "00001.tfrecord"
     whole = shard.read_bytes()

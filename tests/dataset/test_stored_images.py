@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion.dataset.stored_images import StoredImages
+from emotion.dataset.records.stored_images import StoredImages
 from emotion.foundation import files
 from emotion.foundation.errors import UserError
 from tests.support import tiny
@@ -78,8 +78,8 @@ PEAK = r"""
 import re, sys
 from pathlib import Path
 import tensorflow as tf
-from emotion.dataset.records import open_records
-from emotion.dataset.lessons import labelled
+from emotion.dataset.records.tfrecords import open_records
+from emotion.dataset.examples import labelled
 from emotion.training.batches import evaluation_batches, training_batches
 
 faces = labelled(open_records(Path(sys.argv[1])), list("abc"))
@@ -98,7 +98,7 @@ WRITE = """
 import sys
 from pathlib import Path
 import numpy as np
-from emotion.dataset.records import write_records
+from emotion.dataset.records.tfrecords import write_records
 
 image = np.arange(96 * 96, dtype=np.uint8).reshape(96, 96, 1)
 faces = ((image + row % 256, row % 3) for row in range(int(sys.argv[2])))

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emotion.dataset.archive import Votes
+from emotion.dataset.archive.faces import Votes
 from emotion.dataset.votes import (
     agreed_labels,
     facts_table,

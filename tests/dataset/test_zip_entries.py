@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotion.dataset.zip_entries import ZipEntries
+from emotion.dataset.archive.zip_entries import ZipEntries
 
 NAMES = [f"train/happy/{number:03d}.jpg" for number in range(40)]
 

@@ -11,7 +11,7 @@ from pytest import approx
 
 from benchmarks import growth, networks, processes, steps, tutorials
 from benchmarks.tutorials import Point, make_network, unpack
-from emotion.dataset.archive import list_faces, read_faces
+from emotion.dataset.archive.faces import list_faces, read_faces
 from emotion.runtime import processor
 from tests.support import evaluated
 from tools.docs.performance import fewer, milliseconds, performance_text, reached, share, taken, times, whole

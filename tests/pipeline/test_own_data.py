@@ -55,7 +55,7 @@ def test_own_colour_pictures_become_a_model_with_their_labels(project: Path, fol
     outputs = {"model": "models/0.keras", "history": "history.csv", "report": "train_0.json"}
     run_stage(project, "train", member="0", train="train", val="val", state="state", **outputs)
 
-    from emotion.dataset.records import open_records
+    from emotion.dataset.records.tfrecords import open_records
     from emotion.model.file import load_model
 
     model, about = load_model(project / "models" / "0.keras")

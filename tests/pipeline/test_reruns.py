@@ -119,7 +119,7 @@ SLOW = [
     ("a file that every stage imports", edit("emotion/foundation/errors.py"), EVERYTHING),
     (
         "the archive's code",
-        edit("emotion/dataset/archive.py"),
+        edit("emotion/dataset/archive/faces.py"),
         {"download", "split", "preprocess@train", "preprocess@val", "preprocess@test", "report"},
     ),
     ("data.synthetic.seed", change(data__synthetic__seed=5), EVERYTHING),

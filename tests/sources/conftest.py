@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from emotion.dataset.archive import write_archive
+from emotion.dataset.archive.faces import write_archive
 from emotion.dataset.layouts import read_zip
 from tests.support.kaggle_project import FACES, Project
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotion.dataset.archive import DatasetError
+from emotion.dataset.archive.faces import DatasetError
 from emotion.sources.kaggle.archive_check import check_archive
 from tests.support.kaggle_project import CHARACTER_DEVICE, FACES, HALF, LINK, flipped, with_member
 

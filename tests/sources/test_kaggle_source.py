@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from emotion.dataset.archive import content_digest
+from emotion.dataset.archive.faces import content_digest
 from emotion.dataset.layouts import read_zip
 from emotion.foundation.errors import UserError
 from emotion.sources.kaggle.source import Source

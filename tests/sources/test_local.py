@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from emotion.dataset.archive import DatasetError, write_archive
+from emotion.dataset.archive.faces import DatasetError, write_archive
 from emotion.sources.local.source import Source
 from tests.support.pictures import csv_rows, noise, write_folder, write_zip
 

@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from emotion.dataset.archive import Dataset, parse_path
+from emotion.dataset.archive.faces import Dataset, parse_path
 from emotion.dataset.labels import EMOTIONS
 from emotion.sources.synthetic.expressions import EXPRESSIONS, ActionUnits, express
 from emotion.sources.synthetic.eyes import brow_line, eye_opening

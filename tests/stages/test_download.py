@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from emotion.dataset.archive import Dataset, DatasetError, list_faces
+from emotion.dataset.archive.faces import Dataset, DatasetError, list_faces
 from emotion.foundation.errors import UserError
 from stages._entry.stage import Choice, resolve, validate
 from stages.download import READS, DataParams, download

@@ -10,8 +10,8 @@ import pytest
 from sklearn import metrics
 
 from emotion.evaluation.heatmaps import read_heatmaps
+from emotion.evaluation.passes import check_models, evenly, unanswered
 from emotion.evaluation.predictions import Predictions, read_predictions
-from emotion.evaluation.runs import check_models, evenly, unanswered
 from emotion.foundation.errors import UserError
 from tests.support import evaluated
 

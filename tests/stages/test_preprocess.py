@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from emotion.dataset.archive import Dataset, write_archive
+from emotion.dataset.archive.faces import Dataset, write_archive
 from emotion.dataset.images import decode_face
 from emotion.foundation.errors import UserError
 from stages.preprocess import PreprocessParams, preprocess
@@ -31,7 +31,7 @@ def run(files: dict[str, bytes], folder: Path, index: str | None = None, **chang
 
 
 def load(folder: Path) -> Any:
-    from emotion.dataset.records import open_records
+    from emotion.dataset.records.tfrecords import open_records
 
     return open_records(folder / "records" / "train")
 

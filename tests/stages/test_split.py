@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from emotion.dataset.archive import Dataset, DatasetError, list_faces, read_faces, write_archive
+from emotion.dataset.archive.faces import Dataset, DatasetError, list_faces, read_faces, write_archive
 from emotion.dataset.layouts import read_csv, relabel
 from stages.split import SplitParams
 from tests.support.pictures import encoded, noise, numbered, write_folder

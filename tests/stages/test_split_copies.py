@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotion.dataset.archive import DatasetError
+from emotion.dataset.archive.faces import DatasetError
 from tests.support.pictures import encoded, noise, numbered, smooth
 from tests.support.split_run import Outcome, run_on
 

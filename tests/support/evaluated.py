@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from ruamel.yaml import YAML
 
-from emotion.dataset.archive import Dataset, write_archive
+from emotion.dataset.archive.faces import Dataset, write_archive
 from emotion.dataset.votes import VotesParams
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from emotion.dataset.archive import Dataset, write_archive
+from emotion.dataset.archive.faces import Dataset, write_archive
 from stages.split import SplitParams, split
 
 VALUES: dict[str, Any] = {

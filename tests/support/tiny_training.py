@@ -55,8 +55,8 @@ def train(job: dict[str, Any], recipe: Recipe) -> list[str]:
     import numpy as np
     import tensorflow as tf
 
-    from emotion.dataset.lessons import labelled
-    from emotion.dataset.records import Faces
+    from emotion.dataset.examples import labelled
+    from emotion.dataset.records.tfrecords import Faces
     from emotion.runtime.processes import process_index
     from emotion.training.loop import Task, train_network
     from emotion.training.network import build_model

@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 from sklearn.utils.class_weight import compute_class_weight
 
-from emotion.dataset.lessons import class_weights, labelled
-from emotion.dataset.records import Faces, RecordsAbout
-from emotion.dataset.stored_images import Images, Rows
+from emotion.dataset.examples import class_weights, labelled
+from emotion.dataset.records.stored_images import Images, Rows
+from emotion.dataset.records.tfrecords import Faces, RecordsAbout
 from emotion.training.augment import Augmentation
 from emotion.training.batches import evaluation_batches, steps_per_epoch, training_batches
 
@@ -82,8 +82,8 @@ def test_a_share_is_those_rows_of_the_whole_batches_and_nothing_else_is_read(cou
     whole = list(training_batches(labelled(faces, ["a", "b", "c"]), **given))
     for share in (slice(0, 4), slice(4, 8)):
         watched = Watched(faces.images)
-        lessons = labelled(replace(faces, images=watched), ["a", "b", "c"])
-        part = list(training_batches(lessons, **given, share=share))
+        examples = labelled(replace(faces, images=watched), ["a", "b", "c"])
+        part = list(training_batches(examples, **given, share=share))
         for (images, labels), (all_images, all_labels) in zip(part, whole, strict=True):
             np.testing.assert_array_equal(images, all_images[share])
             np.testing.assert_array_equal(labels, all_labels[share])

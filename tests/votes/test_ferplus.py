@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from emotion.dataset.archive import Dataset
+from emotion.dataset.archive.faces import Dataset
 from emotion.foundation.errors import UserError
 from emotion.votes.ferplus import fetch as fetching
 from emotion.votes.ferplus import votes as ferplus
 from emotion.votes.ferplus.fetch import fetch
-from emotion.votes.ferplus.votes import VoteSource, read_ferplus, row_of
+from emotion.votes.ferplus.source import VoteSource, read_ferplus, row_of
 
 HEADER = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
 CONTENT = b"the content of a file" * 1000

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from emotion.dataset.archive import Dataset, Votes
+from emotion.dataset.archive.faces import Dataset, Votes
 from emotion.foundation.errors import UserError
-from emotion.votes.file.votes import VoteSource
+from emotion.votes.file.source import VoteSource
 
 FACES = Dataset(dict.fromkeys(["train/glad/1.png", "train/sad/1.png", "test/sad/2.png"]), bytes)
 GOOD = "path,sad,glad,unknown\nglad/1.png,1,2,0\ntest/sad/2.png,4,0,1\n"

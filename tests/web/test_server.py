@@ -14,8 +14,8 @@ from websockets.sync.client import connect  # noqa: E402
 
 from emotion.commands.app import _bound  # noqa: E402
 from emotion.inference.predictor import Predictor  # noqa: E402
-from emotion.web.patience import server_config  # noqa: E402
 from emotion.web.server import allowed_hosts, create_app  # noqa: E402
+from emotion.web.serving import server_config  # noqa: E402
 from tests.support.sample_pictures import canvas_with, png  # noqa: E402
 
 LIMIT_BYTES = 200_000

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from emotion.dataset.archive import list_faces, read_faces
+from emotion.dataset.archive.faces import list_faces, read_faces
 from emotion.dataset.copies import Pair, group_copies
 from emotion.dataset.images import decode_image
 from emotion.dataset.labels import label_order

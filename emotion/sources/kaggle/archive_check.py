@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from emotion.dataset.archive import DatasetError
+from emotion.dataset.archive.faces import DatasetError
 
 _CHUNK_BYTES = 1 << 18
 MAX_BYTES = 32 << 30  # of a download, and of what it unpacks to

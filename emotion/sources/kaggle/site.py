@@ -10,7 +10,7 @@ import requests
 from emotion.foundation.errors import UserError
 from emotion.sources.kaggle.answers import content_type, host, reason, retry_after_s
 from emotion.sources.kaggle.login import config_dir, find_logins
-from emotion.sources.kaggle.patience import PassingError, Patience, patiently, within
+from emotion.sources.kaggle.retries import PassingError, Patience, patiently, within
 
 T = TypeVar("T")
 REFERENCE = re.compile(

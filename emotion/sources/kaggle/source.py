@@ -28,12 +28,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import Field, field_validator
 
-from emotion.dataset.archive import Dataset, DatasetError, content_digest
+from emotion.dataset.archive.faces import Dataset, DatasetError, content_digest
 from emotion.dataset.layouts import read_zip
 from emotion.foundation.errors import UserError
 from emotion.foundation.params import Params
 from emotion.sources.kaggle.archive_check import check_archive
-from emotion.sources.kaggle.patience import Patience
+from emotion.sources.kaggle.retries import Patience
 from emotion.sources.kaggle.site import REFERENCE, Site
 from emotion.sources.kaggle.transfer import Partial, download
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from emotion.foundation.errors import UserError
 from emotion.sources.kaggle.answers import content_type, reason, retry_after_s
 from emotion.sources.kaggle.archive_check import MAX_BYTES
-from emotion.sources.kaggle.patience import PassingError, Patience, patiently, say, within
+from emotion.sources.kaggle.retries import PassingError, Patience, patiently, say, within
 from emotion.sources.kaggle.site import Site
 
 _CHUNK_BYTES = 1 << 18

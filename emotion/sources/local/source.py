@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from emotion.dataset.archive import Dataset, DatasetError
+from emotion.dataset.archive.faces import Dataset, DatasetError
 from emotion.dataset.layouts import read_csv, read_folder, read_zip
 from emotion.foundation.params import Params
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from emotion.dataset.archive import Dataset
+from emotion.dataset.archive.faces import Dataset
 from emotion.dataset.labels import EMOTIONS
 from emotion.foundation.params import Params
 from emotion.sources.synthetic.expressions import express

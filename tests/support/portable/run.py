@@ -87,8 +87,8 @@ def digest(case: dict[str, Any], recipe: Recipe) -> dict[str, str]:
     """Train, calibrate, save, evaluate and explain; what each step came to."""
     import keras
 
-    from emotion.dataset.lessons import labelled
-    from emotion.dataset.records import Faces
+    from emotion.dataset.examples import labelled
+    from emotion.dataset.records.tfrecords import Faces
     from emotion.evaluation.members import load_member
     from emotion.evaluation.saliency import grad_cam
     from emotion.model.batch_norm import with_fused_batch_norm

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotion.dataset.index import read_index
-from emotion.dataset.stored_images import Images, Rows
+from emotion.dataset.records.stored_images import Images, Rows
 from emotion.evaluation.averaging import mean_probabilities
 from emotion.evaluation.corruptions import Robustness, accuracy_when_corrupted
 from emotion.evaluation.predictions import COLUMNS, Predictions
@@ -17,8 +17,8 @@ from emotion.evaluation.views import View, seen_as
 from emotion.foundation.errors import UserError
 
 if TYPE_CHECKING:
-    from emotion.dataset.lessons import Lessons
-    from emotion.dataset.records import Faces
+    from emotion.dataset.examples import Examples
+    from emotion.dataset.records.tfrecords import Faces
     from emotion.evaluation.members import Member
 
 _TEMPERATURE_FACES = 2000  # validation faces at most: enough to fit the average's temperature, a single number
@@ -66,7 +66,7 @@ def skipped_paths(records: Path) -> list[str]:
 
 
 def predict(
-    networks: Sequence["Member"], faces: "Faces", held_out: "Lessons", ways: Sequence[View], unanswered: Predictions
+    networks: Sequence["Member"], faces: "Faces", held_out: "Examples", ways: Sequence[View], unanswered: Predictions
 ) -> Results:
     """Run every network over every view of the test faces, and of the validation faces where an average needs them."""
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emotion.evaluation.priors import prior_report
+from emotion.evaluation.prior_scores import prior_report
 
 
 def test_under_even_priors_every_label_weighs_the_same() -> None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from emotion.dataset.stored_images import Images, StoredImages
+from emotion.dataset.records.stored_images import Images, StoredImages
 from emotion.foundation.errors import UserError
 from emotion.foundation.files import written_whole
 

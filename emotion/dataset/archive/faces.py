@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, overload
 
-from emotion.dataset.zip_entries import ZipEntries
+from emotion.dataset.archive.zip_entries import ZipEntries
 from emotion.foundation.errors import UserError, shown
 from emotion.foundation.files import write_entry, written_whole
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from emotion.dataset.archive import Dataset, Votes
+from emotion.dataset.archive.faces import Dataset, Votes
 from emotion.foundation.params import Params
 
 

@@ -7,7 +7,7 @@ does where the data set has no folders for splits. Pictures that are not named h
 
 from pathlib import Path
 
-from emotion.dataset.archive import NO_LABEL, Dataset, DatasetError, Votes
+from emotion.dataset.archive.faces import NO_LABEL, Dataset, DatasetError, Votes
 from emotion.dataset.votes import read_vote_rows, whole_votes
 from emotion.foundation.params import Params
 

@@ -17,7 +17,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from emotion.dataset.archive import Dataset, DatasetError, Votes
+from emotion.dataset.archive.faces import Dataset, DatasetError, Votes
 from emotion.dataset.votes import read_vote_rows, whole_votes
 from emotion.foundation.params import Params
 from emotion.votes.ferplus.fetch import fetch

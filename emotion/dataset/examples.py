@@ -5,15 +5,15 @@ from typing import Literal
 
 import numpy as np
 
-from emotion.dataset.records import Faces
-from emotion.dataset.stored_images import ChosenImages, Images
+from emotion.dataset.records.stored_images import ChosenImages, Images
+from emotion.dataset.records.tfrecords import Faces
 from emotion.foundation.errors import UserError
 
 Targets = Literal["label", "crowd", "votes", "drawn"]
 
 
 @dataclass(frozen=True)
-class Lessons:
+class Examples:
     """Faces and their answers.
 
     Attributes:
@@ -44,13 +44,13 @@ class Lessons:
         return ChosenImages(self.faces.images, self.rows)
 
 
-def labelled(faces: Faces, labels: list[str]) -> Lessons:
+def labelled(faces: Faces, labels: list[str]) -> Examples:
     """Learn the data set's own labels, from all faces; some labels may have no face in the records."""
     targets = np.eye(len(labels), dtype=np.float32)[faces.label_indexes]
-    return Lessons(faces, np.arange(len(faces.label_indexes)), targets, labels)
+    return Examples(faces, np.arange(len(faces.label_indexes)), targets, labels)
 
 
-def lessons(faces: Faces, targets: Targets, *, labels: list[str]) -> Lessons:
+def examples(faces: Faces, targets: Targets, *, labels: list[str]) -> Examples:
     """What to learn from the records, as `train.targets` says; faces without an answer are left out.
 
     - label: the data set's own label.
@@ -81,7 +81,7 @@ def lessons(faces: Faces, targets: Targets, *, labels: list[str]) -> Lessons:
         rows = np.flatnonzero(faces.votes.any(axis=1))
         votes = faces.votes[rows].astype(np.float32)
         answers = votes / votes.sum(axis=1, keepdims=True)
-    return Lessons(faces, rows, answers, labels, targets == "drawn")
+    return Examples(faces, rows, answers, labels, targets == "drawn")
 
 
 def class_weights(targets: np.ndarray) -> dict[int, float]:

@@ -1,0 +1,1 @@
+"""The canonical archive of face images: writing it, listing it, reading it."""

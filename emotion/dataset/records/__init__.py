@@ -1,0 +1,1 @@
+"""The TFRecords of a split: writing them, and reading their pixels where they lie."""
