@@ -45,7 +45,7 @@ def test_disk_that_fills_up_under_the_archive_leaves_the_old_one(project: Projec
         project.archive.write_bytes(b"the archive of an earlier run")
         before = project.data()
         code, output = project.run(stand_in, preexec_fn=lambda: limit_file_size(HALF))
-        assert (code, "cannot write data/raw/faces.zip: File too large" in output) == (1, True), output
+        assert (code, "download: data/raw/faces.zip: File too large" in output) == (1, True), output
         assert project.data() == before
         project.run_here(stand_in)
     assert project.archive.read_bytes() == expected

@@ -79,7 +79,7 @@ def test_a_stage_whose_parameters_change_while_it_runs_ends_with_one_error(tmp_p
         "    return original(*arguments, **more)\n"
         "module.write_archive = write"
     )
-    environment = tiny.environment(**tiny.mutation(tmp_path, "emotion.dataset.archive", change))
+    environment = tiny.environment(**tiny.mutation(tmp_path, "emotion.dataset.archive.faces", change))
     paths = ["--archive", "faces.zip", "--facts", "facts.csv", "--report", "data.json"]
     words = ["--input-dir", ".", "--cache-dir", ".", *paths]
     done = subprocess.run(

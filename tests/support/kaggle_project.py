@@ -113,7 +113,7 @@ class Project:
     def configure(self, dataset: str = REFERENCE, sha256: str | None = None) -> None:
         """Write params.yaml."""
         kaggle = {"dataset": dataset, "sha256": sha256}
-        block = {"source": self.source, "labels": {}, "local": {}, "kaggle": kaggle}
+        block = {"source": self.source, "votes": "none", "labels": {}, "local": {}, "kaggle": kaggle}
         (self.folder / "params.yaml").write_text(json.dumps({"data": block}))
 
     def environment(self, stand_in: StandIn | None, **more: str) -> dict[str, str]:
