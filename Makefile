@@ -26,6 +26,7 @@ test-emulated: .venv/dev  ## all runs on emulated processors (qemu-user; about a
 
 docs: .venv/dev  ## make the pages that are made of numbers anew; the cards too with FER2013_RUN=folder where it ran
 	python -m tools.docs.performance
+	python -m tools.docs.other_models
 	python -m tools.docs.experiments
 	$(if $(FER2013_RUN),python -m tools.docs.cards --run $(FER2013_RUN) --docs docs)
 

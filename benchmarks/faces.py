@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from benchmarks.processes import RESULTS, begin, parser_of
+from benchmarks.support.processes import RESULTS, begin, parser_of
 from emotion.foundation.files import write_json
 from emotion.inference.detector import Box, Detector, Found, YuNet, crop_face, overlap
 from emotion.inference.models import PUBLISHED

@@ -21,7 +21,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks.processes import (
+from benchmarks.support.processes import (
     PARAMS,
     RESULTS,
     ROOT,

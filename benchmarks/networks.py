@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.processes import (
+from benchmarks.support.processes import (
     PARAMS,
     RESULTS,
     ROOT,

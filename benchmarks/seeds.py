@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.processes import PARAMS, RESULTS, begin, parser_of, read_params, run_data_stages_of, run_train
+from benchmarks.support.processes import PARAMS, RESULTS, begin, parser_of, read_params, run_data_stages_of, run_train
 from emotion.foundation.files import write_json
 
 SEEDS = range(5)

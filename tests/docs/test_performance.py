@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from pytest import approx
 
-from benchmarks import growth, networks, processes, steps, tutorials
+from benchmarks import growth, networks, steps, tutorials
+from benchmarks.support import processes
 from benchmarks.tutorials import Point, make_network, unpack
 from emotion.dataset.archive.faces import list_faces, read_faces
 from emotion.runtime import processor
@@ -126,7 +127,7 @@ def test_growth_tells_times_and_bytes_a_face() -> None:
 
 
 def test_a_process_is_measured_alone() -> None:
-    program = """import sys; from benchmarks.processes import *
+    program = """import sys; from benchmarks.support.processes import *
 for code in ("print(len(bytearray(300 * 2**20)))", "pass"):
     print(run([sys.executable, "-c", code], ROOT).cost.peak_memory_mb)"""
     large, small = map(int, processes.run([sys.executable, "-c", program], evaluated.ROOT).output.split())

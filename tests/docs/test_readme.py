@@ -85,9 +85,8 @@ def test_the_published_trainings_took_what_is_said(readme: str) -> None:
 
 
 def test_the_network_that_others_ship_scores_what_is_said(readme: str) -> None:
-    score = numbers("benchmarks/results/mini_xception.json")
-    reach = f"reach {percent(score['accuracy'])} % with `emotion score --no-detect`"
-    assert f"{reach} (`benchmarks/results/mini_xception.json`)" in readme
+    score = numbers("benchmarks/results/others.json")["models"]["fer"]["fer2013"]
+    assert f"`fer` ships reach {percent(score['accuracy'])} % (`benchmarks/results/others.json`;" in readme
 
 
 def test_the_short_recipe_takes_and_scores_what_is_said(readme: str) -> None:

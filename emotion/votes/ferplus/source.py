@@ -27,7 +27,7 @@ ADDRESS = f"https://raw.githubusercontent.com/microsoft/FERPlus/master/{FILE}"
 SHA256 = "9206e20d62f56475939f516847d61753e4860caeac9718b560129541b776fc2c"
 
 # FER+'s names and, where they differ, FER2013's; contempt is the eighth.
-_LABELS = {
+LABELS = {
     "neutral": "neutral",
     "happiness": "happy",
     "surprise": "surprise",
@@ -37,7 +37,7 @@ _LABELS = {
     "fear": "fear",
     "contempt": "contempt",
 }
-_HEADER = ["Usage", "Image name", *_LABELS, "unknown", "NF"]
+_HEADER = ["Usage", "Image name", *LABELS, "unknown", "NF"]
 _ROWS = 35_887
 _NAME_WITH_ROW = re.compile(r"(Training|PublicTest|PrivateTest)_(\d+)\.png")  # as `read_csv` names a row
 
@@ -64,7 +64,7 @@ class VoteSource(Params):
                 f"msambare/fer2013, or in fer2013.csv), such as {min(dataset.keys)}; set data.votes: none"
             )
         _name_those_without(sorted(set(dataset.keys) - set(counts)))
-        return Votes(tuple(_LABELS.values()), counts)
+        return Votes(tuple(LABELS.values()), counts)
 
 
 def read_ferplus(path: Path) -> list[tuple[int, ...]]:

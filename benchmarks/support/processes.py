@@ -1,6 +1,6 @@
 """What the benchmarks share: an idle machine to begin on, and processes whose seconds and memory are measured.
 
-    python -m benchmarks.processes MODULE FUNCTION '{"argument": "value"}'
+    python -m benchmarks.support.processes MODULE FUNCTION '{"argument": "value"}'
 
 calls one function of a benchmark and prints what it returns as JSON; `figures_of` starts it.
 """
@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 
 from emotion.runtime import processor
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
 PARAMS = ROOT / "params.yaml"
 IDLE_LOAD = 0.3  # the highest load of a machine that counts as idle
@@ -99,8 +99,8 @@ def run_data_stages_of(params: dict[str, Any], folder: Path) -> dict[str, Cost]:
     source.mkdir(exist_ok=True)
     raw = {"input-dir": source.name, "cache-dir": "cache"}
     costs = {
-        "download": run_stage("download", folder, **raw, archive="faces.zip", report="data.json"),
-        "split": run_stage("split", folder, archive="faces.zip", **indexes, report="split.json"),
+        "download": run_stage("download", folder, **raw, archive="faces.zip", facts="facts.csv", report="data.json"),
+        "split": run_stage("split", folder, archive="faces.zip", facts="facts.csv", **indexes, report="split.json"),
     }
     for split, name in (("train", "preprocess"), ("val", "preprocess_val")):
         paths = {"index": f"{split}.csv", "records": split, "report": f"{split}.json"}
@@ -113,7 +113,7 @@ def figures_of(module: str, function: str, **arguments: object) -> dict[str, Any
 
     The arguments travel as JSON; paths arrive as strings.
     """
-    finished = run_module("benchmarks.processes", module, function, json.dumps(arguments, default=str))
+    finished = run_module("benchmarks.support.processes", module, function, json.dumps(arguments, default=str))
     return {**json.loads(finished.output.splitlines()[-1]), "peak_memory_mb": finished.cost.peak_memory_mb}
 
 

