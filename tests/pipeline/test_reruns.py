@@ -1,6 +1,7 @@
 """Which stages run again after which change, and DVC's own commands, in a temporary Git repository."""
 
 import copy
+import csv
 import io
 import json
 import os
@@ -110,6 +111,7 @@ QUICK = [
     ("nothing", lambda project: None, set()),
     ("a zip dropped into data/local", drop_a_zip, set()),
     ("a source that is not chosen", edit("emotion/sources/local/source.py"), set()),
+    ("votes that are not chosen", edit("emotion/votes/ferplus/source.py"), set()),
     ("a network that is not chosen", edit("emotion/networks/stacked_cnn.py"), set()),
     ("a parameter of a network that is not chosen", change(model__stacked_cnn__dropout=0.1), set()),
     ("the figures", edit("emotion/report/charts.py"), {"report"}),
@@ -143,6 +145,39 @@ def test_a_change_runs_exactly(
 ) -> None:
     apply(project)
     assert project.repro() == expected
+    project.back()
+
+
+def write_votes(project: Project, *, changed: str = "") -> None:
+    """Ten people on each drawn picture: two in ten see another label; in `changed` (its path) they are at odds."""
+    with zipfile.ZipFile(project.root / "data/raw/faces.zip") as archive:
+        paths = sorted(archive.namelist())
+    labels = sorted({path.split("/")[1] for path in paths})
+    rows = [",".join(["path", *labels])]
+    for path in paths:
+        place = labels.index(path.split("/")[1])
+        votes = (
+            {place: 8, (place + 1) % len(labels): 2} if path != changed else {place: 3, (place + 2) % len(labels): 7}
+        )
+        rows.append(",".join([path, *(str(votes.get(number, 0)) for number in range(len(labels)))]))
+    (project.root / "data/synthetic/votes.csv").write_text("\n".join(rows) + "\n")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_votes_run_again_what_they_concern_and_nothing_else(project: Project) -> None:
+    voted = {"data__votes": "file", "train__targets": "votes"}
+    write_votes(project)
+    assert project.repro() == {"download"}  # a file more beside the data, which data.votes does not ask for
+    project.set_params(**voted)
+    assert project.repro() == EVERYTHING
+    with (project.root / "data/split/test.csv").open() as index:
+        tested = next(csv.DictReader(index))["path"]
+    write_votes(project, changed=tested)
+    assert project.repro() == {"download", "split", "preprocess@test", "evaluate", "report"}
+    project.set_params(**{**voted, "split__votes": {"outlier_votes": 1, "agreement": "plurality"}})
+    assert {"split", "evaluate", "report"} <= project.repro() <= {"split", "preprocess@test", "evaluate", "report"}
+    (project.root / "data/synthetic/votes.csv").unlink()
     project.back()
 
 
