@@ -113,6 +113,21 @@ def test_a_missing_or_incomplete_folder_says_what_to_run(tmp_path: Path, monkeyp
         open_records(tmp_path / "train")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\xff\xfe", b"[]", b"{}", b"{'images': 5}", b'{"images": "5"}', b"null"],
+    ids=["empty", "no text", "a list", "nothing said", "no JSON", "a number as text", "null"],
+)
+def test_a_damaged_description_is_one_line(content: bytes, tmp_path: Path) -> None:
+    write(faces(5), tmp_path / "train")
+    about = json.loads((tmp_path / "train" / "about.json").read_text())
+    content = json.dumps(about | json.loads(content)).encode() if content.startswith(b'{"') else content
+    (tmp_path / "train" / "about.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"train/about\.json is damaged \(.*\); run preprocess again") as caught:
+        open_records(tmp_path / "train")
+    assert "\n" not in str(caught.value)
+
+
 def test_more_faces_than_announced_are_refused(tmp_path: Path) -> None:
     write(faces(5), tmp_path / "train")
     about = json.loads((tmp_path / "train" / "about.json").read_text())

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from pydantic import NonNegativeInt, TypeAdapter, ValidationError
 
 from emotion.dataset.records.stored_images import Images, StoredImages
 from emotion.foundation.errors import UserError
@@ -51,11 +52,14 @@ class RecordsAbout:
         crowd_labels: what people could vote for, in label order; empty where nobody was asked.
     """
 
-    images: int
-    size_px: int
-    channels: int
+    images: NonNegativeInt
+    size_px: NonNegativeInt
+    channels: NonNegativeInt
     labels: list[str]
     crowd_labels: list[str] = field(default_factory=list)
+
+
+_ABOUT = TypeAdapter(RecordsAbout)
 
 
 @dataclass(frozen=True)
@@ -101,11 +105,15 @@ def write_records(
 
 
 def read_records_about(folder: Path) -> RecordsAbout:
-    """Read the description of a folder of records. Raises UserError when it is missing."""
+    """Read the description of a folder of records. Raises UserError when it is missing or damaged."""
     try:
-        return RecordsAbout(**json.loads((folder / "about.json").read_text()))
+        return _ABOUT.validate_json((folder / "about.json").read_bytes(), strict=True)
     except FileNotFoundError:
         raise UserError(f"{folder} holds no records (about.json is missing); run the preprocess stage") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = ".".join(map(str, first["loc"])) or "it"
+        raise UserError(f"{folder}/about.json is damaged ({what}: {first['msg']}); run preprocess again") from None
 
 
 def open_records(folder: Path) -> Faces:
