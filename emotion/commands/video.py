@@ -1,18 +1,20 @@
 """Label the faces of a video file, a camera or a stream, smoothed over time.
 
-Writes an annotated video (--output), a CSV of probabilities per frame (--csv), or both. Ctrl-C stops it; what was
-written by then is complete.
+Writes an annotated video (--output), a CSV of probabilities per frame (--csv), or both. Each appears once it is whole;
+Ctrl-C stops it and keeps what there is by then. Where a clip ends too early, stderr says so; the exit status is then 2.
 """
 
 import argparse
+import itertools
 import sys
 import time
 from pathlib import Path
 
 from emotion.commands.options import add_model_options, predictor_from
-from emotion.foundation.errors import UserError
+from emotion.foundation.errors import UserError, shown
+from emotion.inference.frames import FrameSource
 from emotion.inference.tracking import FaceTracker
-from emotion.inference.video import FrameSource, label_video
+from emotion.inference.video import label_video, names_used
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,9 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"--smooth is {arguments.smooth}; it must be 0 or more seconds")
     if not arguments.output and not arguments.csv:
         raise UserError("nothing to write; give --output, --csv, or both")
-    for path in (arguments.output, arguments.csv):
-        if path and path.exists() and Path(arguments.source).exists() and path.samefile(arguments.source):
-            raise UserError(f"{path} is the video itself; name another file to write")
+    _check_names(arguments.source, arguments.output, arguments.csv)
     source = FrameSource(arguments.source)
     predictor = predictor_from(arguments).for_video()
     progress = FrameCounter(source.expected)
@@ -56,11 +56,39 @@ def run(arguments: argparse.Namespace) -> int:
     progress.finish()
     how = "stopped after" if summary.stopped else "read"
     rate = summary.frames / max(progress.seconds, 1e-9)
+    is_piped = arguments.csv and not arguments.csv.is_file()  # /dev/stdout gets the table alone
     print(
         f"{how} {summary.frames} frames ({rate:.0f} a second), looked at {summary.looked_at}, "
-        f"followed {summary.faces} faces"
+        f"followed {summary.faces} faces",
+        file=sys.stderr if is_piped else sys.stdout,
     )
+    if summary.unread:
+        of = summary.frames + summary.unread
+        print(
+            f"emotion: {shown(arguments.source)}: {summary.unread} of {of} frames could not be read; the file is "
+            "damaged or cut off",
+            file=sys.stderr,
+        )
+        return 2
     return 0
+
+
+def _check_names(source: str, output: Path | None, table: Path | None) -> None:
+    """Raise UserError where a file would be written over the video, or over another one that is written."""
+    taken = [(Path(source), "the video itself")]
+    for path, option in ((output, "--output"), (table, "--csv")):
+        names = names_used(path) if path else []
+        for name, (other, what) in itertools.product(names, taken):
+            if _is_same(name, other):
+                on_the_way = "" if name == path else f" is first written as {name}, which"
+                raise UserError(f"{path}{on_the_way} is {what}; name another file to write")
+        taken += [(name, f"also written by {option}") for name in names]
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return one.resolve() == other.resolve()
 
 
 class FrameCounter:

@@ -1,103 +1,81 @@
-"""Videos, cameras and streams: read frames, label them, write them."""
+"""Videos, cameras and streams: label their frames, write them; what is written is whole or not there."""
 
 import csv
-import os
-import time
+import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TextIO
-from urllib.parse import urlsplit
-
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # silences FFmpeg; our errors say it in one line
 
 import cv2
 import numpy as np
 
 from emotion.foundation.errors import UserError
+from emotion.foundation.files import written_whole
 from emotion.inference.annotation import annotate
+from emotion.inference.frames import FrameSource, count_frames, refuse_odd_name
 from emotion.inference.predictor import FacePrediction, Prediction
 from emotion.inference.tracking import FaceTracker, Track
 from emotion.runtime.quiet import quietly
 
 _CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
-_USUAL_RATE = 30.0  # frames per second, where the source does not say
+_ROOM_EVERY = 100  # frames between two looks at the room on the disk
+_LEAST_ROOM = 100_000  # bytes
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What was done with a video: frames read, frames looked at, faces followed, and whether it was stopped."""
+    """What was done with a video.
+
+    Attributes:
+        frames: that were read.
+        looked_at: frames in which faces were looked for.
+        faces: that were followed.
+        stopped: by Ctrl-C.
+        unread: frames that the file should have but that could not be read.
+    """
 
     frames: int
     looked_at: int
     faces: int
     stopped: bool
-
-
-class FrameSource:
-    """Frames of a file, a camera index or a stream's address, as uint8 [height, width, 3] RGB."""
-
-    def __init__(self, source: str) -> None:
-        """Open it. Raises UserError when that fails."""
-        self.is_live = source.isdecimal() or urlsplit(source).scheme in ("rtsp", "rtmp", "udp", "http", "https")
-        if not self.is_live and not Path(source).is_file():
-            raise UserError(
-                f"video {source} does not exist; give a file, a camera index such as 0, or a stream's address"
-            )
-        with quietly():
-            self._capture = cv2.VideoCapture(int(source) if source.isdecimal() else source)
-        if not self._capture.isOpened():
-            kind = "camera" if source.isdecimal() else "video"
-            raise UserError(f"{kind} {source} cannot be opened; is it there, and in a format that OpenCV reads?")
-        rate = self._capture.get(cv2.CAP_PROP_FPS)
-        self.rate = rate if 0.1 < rate <= 1000 else _USUAL_RATE
-        self._first_s: float | None = None  # clock time at which a live source's first frame was read
-        self.expected = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))  # 0: unknown
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        while True:
-            with_frame, frame = self._capture.read()
-            if not with_frame:
-                return
-            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-
-    def seconds(self, frame_number: int) -> float:
-        """Time of the frame just read, in seconds since the first: by its number in a file, else by the clock."""
-        if not self.is_live:
-            return frame_number / self.rate
-        now = time.monotonic()
-        self._first_s = now if self._first_s is None else self._first_s
-        return now - self._first_s
-
-    def close(self) -> None:
-        """Release the file or camera."""
-        self._capture.release()
+    unread: int = 0
 
 
 class VideoFile:
-    """Writes frames; the size is the first frame's. Close it, or the file has no index."""
+    """Writes frames; the size is the first frame's. Close it, or the file has no index.
 
-    def __init__(self, path: Path, rate: float) -> None:
-        if path.suffix.lower() not in _CODECS:
-            raise UserError(f"{path}: a video's name must end in {', '.join(_CODECS)}")
-        if not path.parent.is_dir():
-            raise UserError(f"{path}: the folder {path.parent} does not exist")
-        self._path, self._rate, self._written = path, rate, 0
+    Args:
+        path: to write to.
+        name: as which errors know it; its ending decides the format.
+        rate: frames per second.
+
+    Raises UserError: a name with another ending, no such folder.
+    """
+
+    def __init__(self, path: Path, name: Path, rate: float) -> None:
+        self._path, self._name, self._rate, self._written = path, name, rate, 0
         self._writer: cv2.VideoWriter | None = None
+        self._size = (0, 0)
 
     def write(self, frame: np.ndarray, seconds: float) -> None:
         """Append a frame, uint8 [height, width, 3] RGB, as often as the rate requires since the last one.
 
-        Raises UserError when the file cannot be written.
+        A frame of another size than the first is scaled to it. Raises UserError when the file cannot be written.
         """
         if self._writer is None:
-            code = cv2.VideoWriter.fourcc(*_CODECS[self._path.suffix.lower()])
+            self._size = (frame.shape[1], frame.shape[0])
+            code = cv2.VideoWriter.fourcc(*_CODECS[self._name.suffix.lower()])
             with quietly():
-                self._writer = cv2.VideoWriter(str(self._path), code, self._rate, (frame.shape[1], frame.shape[0]))
+                self._writer = cv2.VideoWriter(str(self._path), code, self._rate, self._size)
             if not self._writer.isOpened():
-                raise UserError(f"{self._path} cannot be written as a video; is the folder writable?")
+                raise UserError(f"{self._name} cannot be written as a video; is the folder writable, the disk full?")
+        if (frame.shape[1], frame.shape[0]) != self._size:
+            frame = cv2.resize(frame, self._size, interpolation=cv2.INTER_AREA)
         while self._written < round(seconds * self._rate) + 1:
+            if self._written % _ROOM_EVERY == 0 and shutil.disk_usage(self._path.parent).free < _LEAST_ROOM:
+                raise UserError(f"{self._name} cannot be written: the disk is full; make room on it")
             self._writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
             self._written += 1
 
@@ -106,6 +84,15 @@ class VideoFile:
         if self._writer is not None:
             self._writer.release()
 
+    def verify(self) -> None:
+        """Read the closed file back, as OpenCV doesn't say what it could not write. Raises UserError."""
+        readable = count_frames(self._path) if self._written else 0
+        if readable < self._written:
+            raise UserError(
+                f"{self._name} was not written: of {self._written} frames only {readable} can be read back; is the "
+                "disk full, or does a quota or limit (ulimit -f) forbid files of that size?"
+            )
+
     def __enter__(self) -> Self:
         return self
 
@@ -113,8 +100,56 @@ class VideoFile:
         self.close()
 
 
+@contextmanager
+def written_video(path: Path, rate: float) -> Iterator[VideoFile]:
+    """A video to write frames to, which appears at `path` once all of them have been read back.
+
+    Raises UserError: a name that is no video's, no such folder, a full disk; then nothing is left.
+    """
+    if path.suffix.lower() not in _CODECS:
+        raise UserError(f"{path}: a video's name must end in {', '.join(_CODECS)}")
+    if not path.parent.is_dir():
+        raise UserError(f"{path}: the folder {path.parent} does not exist")
+    refuse_odd_name(path)
+    with written_whole(path) as part, ExitStack() as stack:
+        named = _video_part(part, path)  # the ending tells OpenCV the format
+        stack.callback(named.unlink, missing_ok=True)
+        with VideoFile(named, path, rate) as video:
+            yield video
+        video.verify()
+        if not named.exists():
+            raise UserError(f"{path} was not written, as there was no frame to write")
+        named.replace(part)
+
+
+@contextmanager
+def written_table(path: Path) -> Iterator[TextIO]:
+    """A text file to write rows to, which appears at `path` at the end; a pipe or terminal gets them as they come.
+
+    Raises UserError: it cannot be written.
+    """
+    if not path.parent.is_dir():
+        raise UserError(f"{path} cannot be written: the folder {path.parent} does not exist")
+    if path.is_dir():
+        raise UserError(f"{path} cannot be written: it is a folder")
+    if path.exists() and not path.is_file():
+        with path.open("w", newline="") as file:
+            yield file
+        return
+    with written_whole(path) as part, part.open("w", newline="") as file:
+        yield file
+
+
+def names_used(path: Path) -> list[Path]:
+    """All files that are written on the way to a video or table at `path`: those beside it, and itself."""
+    if not path.name:  # a folder
+        return [path]
+    part = path.with_name(path.name + ".part")
+    return [path, part, _video_part(part, path)]
+
+
 class FrameTable:
-    """The CSV: one row for each face of each frame that was looked at; every row is flushed once written."""
+    """The CSV: one row for each face of each frame that was looked at; a pipe gets every row once it is written."""
 
     def __init__(self, file: TextIO, labels: list[str]) -> None:
         self._file, self._labels = file, labels
@@ -140,7 +175,7 @@ def label_video(
     every: int,
     progress: Callable[[int], None] = lambda frame: None,
 ) -> Summary:
-    """Label a video until it ends or Ctrl-C is pressed; what was written by then is complete.
+    """Label a video until it ends or Ctrl-C is pressed; what was written by then appears whole, or else nothing does.
 
     Args:
         output: annotated video to write; with every > 1 it still has all frames.
@@ -148,14 +183,16 @@ def label_video(
         every: look for faces in each `every`-th frame; the frames between show what was found before.
         progress: called after each frame with its number, from 0.
 
-    Raises UserError: nothing could be read, or an output cannot be written.
+    Raises UserError: nothing could be read, or an output cannot be written. Raises KeyboardInterrupt: Ctrl-C before
+    the first frame.
     """
     frame_number, looked_at, stopped = -1, 0, False
     numbers: set[int] = set()
     with ExitStack() as stack:
         stack.callback(source.close)
-        video = stack.enter_context(VideoFile(output, source.rate)) if output else None
-        rows = FrameTable(stack.enter_context(_opened(table)), tracker.predictor.labels) if table else None
+        rows = FrameTable(stack.enter_context(written_table(table)), tracker.predictor.labels) if table else None
+        # Last, so that it is verified first: without the video, no table appears.
+        video = stack.enter_context(written_video(output, source.rate)) if output else None
         faces: tuple[FacePrediction, ...] = ()
         try:
             for frame_number, frame in enumerate(source):
@@ -173,9 +210,10 @@ def label_video(
                 progress(frame_number)
         except KeyboardInterrupt:
             stopped = True
-    if frame_number < 0 and not stopped:
-        raise UserError("the video has no readable frame")
-    return Summary(frame_number + 1, looked_at, len(numbers), stopped)
+        if frame_number < 0:
+            raise KeyboardInterrupt if stopped else UserError("the video has no readable frame")
+        unread = 0 if stopped else source.unread(frame_number + 1)
+    return Summary(frame_number + 1, looked_at, len(numbers), stopped, unread)
 
 
 def annotate_frame(frame: np.ndarray, faces: tuple[FacePrediction, ...]) -> np.ndarray:
@@ -185,8 +223,5 @@ def annotate_frame(frame: np.ndarray, faces: tuple[FacePrediction, ...]) -> np.n
     return annotate(frame, Prediction("frame", frame.shape[1], frame.shape[0], faces), zoom=1)
 
 
-def _opened(path: Path) -> TextIO:
-    try:
-        return path.open("w", newline="")
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror})") from None
+def _video_part(part: Path, path: Path) -> Path:
+    return part.with_name(part.name + path.suffix)

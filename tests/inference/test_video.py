@@ -16,9 +16,10 @@ import pytest
 
 from emotion import cli
 from emotion.inference.detector import Box, Found
+from emotion.inference.frames import FrameSource
 from emotion.inference.predictor import Predictor
 from emotion.inference.tracking import FaceTracker
-from emotion.inference.video import FrameSource, label_video
+from emotion.inference.video import label_video
 from tests.support.sample_pictures import canvas_with
 
 
@@ -136,7 +137,7 @@ class SlowCamera(FrameSource):
     """Says 20 frames a second and gives 5."""
 
     def __init__(self, frames: list[np.ndarray]) -> None:
-        self.rate, self._frames = 20.0, frames
+        self.rate, self.is_live, self._frames = 20.0, True, frames
 
     def __iter__(self):
         return iter(self._frames)
@@ -165,7 +166,8 @@ def test_ctrl_c_leaves_whole_files(tmp_path):
     command = [sys.executable, "-m", "emotion.cli", "video", str(video), "--csv", str(table), "--output", str(output)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 60
-        while not (table.exists() and table.read_text().count("\n") > 5) and time.monotonic() < deadline:
+        begun = table.with_name("o.csv.part")
+        while not (begun.exists() and begun.read_text().count("\n") > 5) and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
@@ -174,6 +176,7 @@ def test_ctrl_c_leaves_whole_files(tmp_path):
     rows = rows_of(table)
     assert 5 <= len(rows) < 1500 and all(row["surprise"] for row in rows)
     assert len(read_video(output)) >= len(rows) - 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.avi", "o.csv", "o.mp4"]
 
 
 class Scripted:
