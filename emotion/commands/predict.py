@@ -12,8 +12,7 @@ from pathlib import Path
 from emotion.commands.options import add_model_options, new_folder, predictor_from
 from emotion.dataset.picture_files import expand
 from emotion.foundation.errors import shown
-from emotion.inference.annotation import annotate
-from emotion.inference.predictor import Prediction, read_picture
+from emotion.inference.annotation import annotated_name, write_annotated
 from emotion.inference.writers import CsvWriter, JsonWriter, TableWriter
 
 
@@ -26,9 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--json", action="store_const", dest="writer", const=JsonWriter, help="a JSON list, one item per picture"
     )
     form.add_argument("--csv", action="store_const", dest="writer", const=CsvWriter, help="CSV, one row per face")
-    parser.add_argument(
-        "--annotate", type=Path, metavar="DIR", help="also write the pictures as PNG with boxes and bars"
-    )
+    parser.add_argument("--annotate", type=Path, metavar="DIR", help="also write the pictures with boxes and bars")
     parser.set_defaults(writer=TableWriter)
 
 
@@ -46,15 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
                 print(f"emotion: {shown(prediction.source)}: {shown(prediction.error)}", file=sys.stderr)
                 status = 2
             elif folder is not None:
-                annotate_file(prediction, folder / names.png_name(Path(prediction.source)))
+                write_annotated(prediction, folder / names.name(annotated_name(Path(prediction.source))))
     return status
-
-
-def annotate_file(prediction: Prediction, path: Path) -> None:
-    """Write one predicted picture, read again, with its boxes and bars."""
-    from PIL import Image
-
-    Image.fromarray(annotate(read_picture(prediction.source), prediction)).save(path)
 
 
 class NumberedNames:
@@ -63,11 +53,11 @@ class NumberedNames:
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._used = {name.lower() for name in taken}
 
-    def png_name(self, path: Path) -> str:
-        """A name for the annotated copy of `path`."""
-        name, number = f"{path.stem}.png", 1
+    def name(self, wanted: str) -> str:
+        """The name, with a number where it is taken."""
+        name, number = wanted, 1
         while name.lower() in self._used:
             number += 1
-            name = f"{path.stem}-{number}.png"
+            name = f"{Path(wanted).stem}-{number}{Path(wanted).suffix}"
         self._used.add(name.lower())
         return name

@@ -18,6 +18,7 @@ from emotion.foundation.errors import UserError
 
 T = TypeVar("T")
 MAX_PIXELS = 100_000_000  # larger pictures are refused before they fill the memory
+MAX_SIDE_PX = 1_000_000  # Pillow and OpenCV take 8 to 24 bytes for each row and column, whatever lies in it
 # Pillow reads 40 more formats, some by running other programs (EPS): unsafe for files of unknown origin.
 _FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "GIF", "TIFF", "PPM")
 _CHUNK = 16  # pictures that a thread takes at once
@@ -56,6 +57,8 @@ def decode_image(content: bytes, *, max_bytes: int | None = None) -> np.ndarray:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise ImageError(f"{image.width}x{image.height} pixels, more than {MAX_PIXELS:,}")
+            if max(image.size) > MAX_SIDE_PX:
+                raise ImageError(f"{image.width}x{image.height} pixels, a side longer than {MAX_SIDE_PX:,}")
             if max_bytes is not None and (needed := _decoding_bytes(image)) > max_bytes:
                 size = f"{image.width}x{image.height} pixels"
                 raise ImageError(

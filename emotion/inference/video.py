@@ -220,7 +220,7 @@ def annotate_frame(frame: np.ndarray, faces: tuple[FacePrediction, ...]) -> np.n
     """Draw the faces over a frame of the same size."""
     if not faces:
         return frame
-    return annotate(frame, Prediction("frame", frame.shape[1], frame.shape[0], faces), zoom=1)
+    return annotate(frame, Prediction("frame", frame.shape[1], frame.shape[0], faces), keep_size=True)
 
 
 def _video_part(part: Path, path: Path) -> Path:

@@ -81,9 +81,10 @@ def test_a_folder_without_pictures_is_bad_input(tmp_path, capsys):
 
 
 def test_annotated_copies_have_names_of_their_own(pictures, tmp_path, capsys):
-    (pictures / "sub" / "b.jpg").write_bytes((pictures / "b.png").read_bytes())
+    for name in ("b.gif", "b.jpg"):
+        (pictures / "sub" / name).write_bytes((pictures / "b.png").read_bytes())
     assert emotion("predict", pictures, "--annotate", tmp_path / "out") == 0
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b-2.png", "b.png", "c.png"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b-2.png", "b.jpg", "b.png", "c.png"]
     drawn = np.asarray(Image.open(tmp_path / "out" / "b.png").resize((320, 240)))
     assert (drawn != canvas_with([(10, 30, 120), (180, 60, 100)])).any()
 
