@@ -208,6 +208,11 @@ def _resized(image: np.ndarray, size: tuple[int, int]) -> Image.Image:
     return picture if picture.size == size else picture.resize(size, Image.Resampling.BICUBIC)
 
 
+def label_colours(labels: Sequence[str]) -> dict[str, str]:
+    """The colour of each label, as `#0072B2`."""
+    return {label: BOXES[index % len(BOXES)] for index, label in enumerate(labels)}
+
+
 def label_colour(face: FacePrediction, label: str | None = None) -> tuple[int, int, int]:
     """The colour of a label; grey for "uncertain"."""
     label = label or face.label
@@ -266,7 +271,7 @@ def _corners(rect: Rect) -> tuple[int, int, int, int]:
 def _ink(colour: tuple[int, int, int]) -> tuple[int, int, int]:
     """Black or white, whichever is easier to read on `colour`."""
     red, green, blue = colour
-    return (0, 0, 0) if 0.299 * red + 0.587 * green + 0.114 * blue > 110 else (255, 255, 255)
+    return (0, 0, 0) if 0.299 * red + 0.587 * green + 0.114 * blue > 100 else (255, 255, 255)
 
 
 def _cut(text: str, text_px: int, width: float) -> str:

@@ -2,7 +2,8 @@
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import Any, Self, TextIO
 
 from emotion.foundation.errors import shown
@@ -97,8 +98,8 @@ class CsvWriter:
             self._writer.writerow([shown(prediction.source), *face_facts, prediction.prior, ""])
 
 
-def as_dict(prediction: Prediction) -> dict[str, Any]:
-    """One picture as JSON: `path`, and `error` or `width`, `height`, `prior` and `faces`."""
+def as_dict(prediction: Prediction, numbers: Iterable[int] | None = None) -> dict[str, Any]:
+    """One picture as JSON: `path`, and `error` or `width`, `height`, `prior` and `faces`, numbered from 1 up."""
     if prediction.error is not None:
         return {"path": prediction.source, "error": prediction.error}
     size = {"width": prediction.width, "height": prediction.height}
@@ -106,13 +107,16 @@ def as_dict(prediction: Prediction) -> dict[str, Any]:
         "path": prediction.source,
         **size,
         "prior": prediction.prior,
-        "faces": [_face_dict(face) for face in prediction.faces],
+        "faces": [
+            _face_dict(number, face) for number, face in zip(numbers or count(1), prediction.faces, strict=False)
+        ],
     }
 
 
-def _face_dict(face: FacePrediction) -> dict[str, Any]:
+def _face_dict(number: int, face: FacePrediction) -> dict[str, Any]:
     box = dict(zip(("left", "top", "width", "height"), face.box.rounded(), strict=True)) if face.box else None
     return {
+        "face": number,
         "box": box,
         "score": None if face.score is None else round(face.score, 4),
         "label": face.label,

@@ -6,6 +6,8 @@ is whole).
 """
 
 import asyncio
+import copy
+import io
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import numpy as np
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -28,6 +31,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from emotion.dataset.images import ImageError, decode_image
+from emotion.foundation.errors import UserError
+from emotion.inference.annotation import label_colours, save_annotated
+from emotion.inference.chosen_prior import EVEN, TRAINING, parse_prior
 from emotion.inference.predictor import Prediction, Predictor
 from emotion.inference.tracking import FaceTracker
 from emotion.inference.writers import as_dict
@@ -59,10 +65,15 @@ def create_app(predictor: Predictor, *, max_upload_bytes: int, hosts: list[str])
         hosts: names under which the page may be called up, against DNS rebinding; ["*"] for any.
     """
     gate = Gate()
+    predictors = by_prior(predictor)
 
     async def picture(request: Request) -> Response:
+        """Answer a picture with JSON, or with its annotated copy."""
         if not _is_same_origin(request):
             return _refusal(403, "this page answers to itself alone")
+        chosen = predictors.get(request.query_params.get("prior", predictor.prior.name))
+        if chosen is None:
+            return _refusal(400, f"prior must be one of {', '.join(predictors)}")
         if not gate.has_room:
             return _refusal(503, _TOO_BUSY, {"Retry-After": "2"})
         with gate.place():
@@ -71,7 +82,9 @@ def create_app(predictor: Predictor, *, max_upload_bytes: int, hosts: list[str])
                     content = await _body(request, max_upload_bytes)
                 if content is None:
                     return _refusal(413, f"larger than {max_upload_bytes / 1e6:g} MB; choose a smaller picture")
-                return JSONResponse(await gate.run(_predict, predictor, content))
+                if request.url.path == "/annotated":
+                    return Response(*await gate.run(_annotated, chosen, content))
+                return JSONResponse(await gate.run(_predict, chosen, content))
             except ImageError as error:
                 return _refusal(400, str(error))
             except TimeoutError:
@@ -80,7 +93,8 @@ def create_app(predictor: Predictor, *, max_upload_bytes: int, hosts: list[str])
                 return Response(status_code=400)  # which nobody reads
 
     async def live(socket: WebSocket) -> None:
-        if not _is_same_origin(socket):
+        chosen = predictors.get(socket.query_params.get("prior", predictor.prior.name))
+        if chosen is None or not _is_same_origin(socket):
             await socket.close(1008)
             return
         await socket.accept()
@@ -89,21 +103,39 @@ def create_app(predictor: Predictor, *, max_upload_bytes: int, hosts: list[str])
                 await socket.close(1013, _TOO_BUSY)
                 return
             with gate.socket():
-                code, reason = await _label_frames(socket, FaceTracker(predictor.for_video()), gate)
+                code, reason = await _label_frames(socket, FaceTracker(chosen.for_video()), gate)
             await socket.close(code, reason)
 
     async def about(request: Request) -> Response:
-        return JSONResponse({"labels": predictor.labels, "max_upload_bytes": max_upload_bytes})
+        colours = label_colours(predictor.labels)
+        priors = {"priors": list(predictors), "prior": predictor.prior.name}
+        return JSONResponse(
+            {"labels": predictor.labels, "colours": colours, "max_upload_bytes": max_upload_bytes, **priors}
+        )
 
     routes = [
         Route("/about", about),
         Route("/predict", picture, methods=["POST"]),
+        Route("/annotated", picture, methods=["POST"]),
         WebSocketRoute("/live", live),
         Mount("/", StaticFiles(directory=_PAGE, html=True)),
     ]
     return Starlette(
         routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts), Middleware(SafeHeaders)]
     )
+
+
+def by_prior(predictor: Predictor) -> dict[str, Predictor]:
+    """The predictor with the prior it has, and with each that its models can be moved to: name -> predictor."""
+    found = {predictor.prior.name: predictor}
+    for name in (TRAINING, EVEN):
+        other = copy.copy(predictor)
+        other.prior = parse_prior(name)
+        with suppress(UserError):  # a model that does not say what was frequent where it learnt
+            for model in other.models:
+                other.prior.apply(np.full((1, len(other.labels)), 1 / len(other.labels)), model.about)
+            found.setdefault(name, other)
+    return found
 
 
 class Gate:
@@ -208,13 +240,23 @@ def _predict(predictor: Predictor, content: bytes) -> dict[str, Any]:
     return as_dict(replace(predictor.predict(picture), source="bytes"))
 
 
+def _annotated(predictor: Predictor, content: bytes) -> tuple[bytes, int, dict[str, str], str]:
+    """What a Response takes: the picture with boxes and bars, a JPEG if it was one, else a PNG."""
+    image, file = decode_image(content, max_bytes=MAX_DECODING_BYTES), io.BytesIO()
+    is_jpeg = content.startswith(b"\xff\xd8")
+    save_annotated(image, predictor.predict(image), file, is_jpeg=is_jpeg)
+    return file.getvalue(), 200, {}, "image/jpeg" if is_jpeg else "image/png"
+
+
 def _label_frame(tracker: FaceTracker, content: bytes) -> str:
     try:
         frame = decode_image(content, max_bytes=MAX_DECODING_BYTES)
     except ImageError as error:
         return json.dumps({"error": str(error)})
-    faces = tuple(tracker.describe(track) for track in tracker.update(frame, time.monotonic()))
-    return json.dumps(as_dict(Prediction("frame", frame.shape[1], frame.shape[0], faces)))
+    tracks = tracker.update(frame, time.monotonic())
+    faces = tuple(tracker.describe(track) for track in tracks)
+    prediction = Prediction("frame", frame.shape[1], frame.shape[0], faces, prior=tracker.predictor.prior.name)
+    return json.dumps(as_dict(prediction, [track.number for track in tracks]))
 
 
 def _is_same_origin(connection: HTTPConnection) -> bool:

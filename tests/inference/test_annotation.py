@@ -1,8 +1,10 @@
 """Drawing over pictures: no face is hidden, everything is said, and the work is bounded."""
 
 import math
+import struct
 import subprocess
 import sys
+import zlib
 from itertools import combinations
 from pathlib import Path
 
@@ -11,9 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from emotion.cli import main
 from emotion.inference.annotation import (
     ALWAYS_ALLOWED_PIXELS,
     MAX_GROWTH,
+    _ink,
     _planned,
     _text_width,
     annotate,
@@ -23,6 +27,7 @@ from emotion.inference.annotation import (
 from emotion.inference.detector import Box
 from emotion.inference.marks import Rect, plan_marks, unit_px
 from emotion.inference.predictor import UNCERTAIN, FacePrediction, Prediction
+from emotion.palette import BOXES, rgb
 from tests.support.sample_pictures import canvas_with, png
 
 FIRST, SECOND, GREY = (0, 114, 178), (230, 159, 0), (150, 150, 150)
@@ -186,6 +191,21 @@ def test_many_labels_and_long_names_leave_the_bars_their_room():
     assert annotate(np.zeros((700, 900), np.uint8), Prediction("x", 900, 700, (many,))).shape[1] == 900
 
 
+@pytest.mark.parametrize("colour", [*map(rgb, BOXES), GREY])
+def test_labels_can_be_read_on_their_colours(colour):
+    """WCAG's contrast of at least 4.5."""
+
+    def luminance(channels: tuple[int, int, int]) -> float:
+        linear = [
+            value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+            for value in np.array(channels) / 255
+        ]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark, light = sorted((luminance(colour), luminance(_ink(colour))))
+    assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
 SHAPES = [
     (1, 1),
     (1, 5000),
@@ -278,9 +298,7 @@ def test_pictures_of_extreme_shapes_take_little_memory(width, height, tmp_path):
 
 
 def thin_png(width: int, height: int) -> bytes:
-    """Black; 99,999,999 pixels are a few kB."""
-    import struct
-    import zlib
+    """Black, a few kB."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
@@ -291,8 +309,6 @@ def thin_png(width: int, height: int) -> bytes:
 
 
 def test_two_drawn_faces_are_annotated_by_the_command(tmp_path, capsys):
-    from emotion.cli import main
-
     (tmp_path / "two.png").write_bytes(png(canvas_with([(10, 30, 120), (180, 60, 100)])))
     assert main(["predict", str(tmp_path / "two.png"), "--annotate", str(tmp_path / "out")]) == 0
     with Image.open(tmp_path / "out" / "two.png") as written:

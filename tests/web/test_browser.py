@@ -1,10 +1,13 @@
 """The web page in a real browser: a picture is uploaded, a fake webcam shows a drawn face."""
 
+import json
+import re
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 
 import cv2
@@ -132,6 +135,9 @@ def test_the_webcam_is_labelled_live_and_stops(page, address, tmp_path):
     first = page.evaluate("document.getElementById('canvas').toDataURL()")
     until(page, "first => document.getElementById('canvas').toDataURL() !== first", arg=first)
     page.screenshot(path=tmp_path / "webcam.png")
+    assert page.inner_text("#used").startswith("Prior: training ") and not page.is_visible("#save-picture")
+    page.select_option("#prior", "even")
+    until(page, "document.getElementById('used').textContent.startsWith('Prior: even')")
     page.click("#webcam")
     assert page.inner_text("#webcam") == "Start webcam"
     assert page.evaluate("document.getElementById('video').srcObject") is None
@@ -160,14 +166,120 @@ def test_impatient_clicks_leave_no_camera_on(page, address):
     assert page.evaluate(live) == 0
 
 
+def boxes_of(page) -> list[dict]:
+    """Where the overlay puts each face's box and label, in CSS pixels."""
+    return page.evaluate(
+        """() => { const space = { width: document.getElementById('drop').clientWidth, height: 600 };
+        const tags = drawOverlay(document.createElement('canvas'), null, shown.result, space, colourOf);
+        return tags.map(({ around, place, text }) => ({ around, place, text })); }"""
+    )
+
+
+def touch(one: dict[str, float], other: dict[str, float]) -> bool:
+    across = one["left"] < other["left"] + other["width"] and other["left"] < one["left"] + one["width"]
+    return across and one["top"] < other["top"] + other["height"] and other["top"] < one["top"] + one["height"]
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+def test_the_example_is_numbered_and_no_label_lies_on_a_face(page, address, width):
+    complaints, asked = watched(page)
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(address)
+    page.click("#example")
+    page.wait_for_selector("#faces li:nth-child(5)")
+    assert page.eval_on_selector_all("#faces .number", "all => all.map(one => one.textContent)") == list("12345")
+    tags = boxes_of(page)
+    assert [tag["text"].split()[0] for tag in tags] == list("12345")
+    assert not any(touch(tag["place"], other["around"]) for tag in tags for other in tags)
+    assert not any(touch(one["place"], other["place"]) for one, other in combinations(tags, 2))
+    names = page.eval_on_selector_all("#faces .name", "all => all.map(one => one.textContent)")
+    assert [tag["text"].split()[1] for tag in tags] == names
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert complaints == [] and all(url.startswith((address, "blob:")) for url in asked)
+
+
+def test_the_result_is_read_out_and_says_its_prior(page, address):
+    page.goto(address)
+    status = page.locator("#status")
+    assert (status.get_attribute("role"), status.get_attribute("aria-live")) == ("status", "polite")
+    page.click("#example")
+    page.wait_for_selector("#faces li:nth-child(5)")
+    assert status.inner_text() == "5 faces: 1 neutral, 2 angry, 3 happy, 4 sad, 5 surprise."
+    assert page.get_attribute("#canvas", "aria-label") == f"Picture with {status.inner_text()[:-1]}"
+    assert page.inner_text("#used").startswith("Prior: training ")
+    before = page.inner_text("#faces li:first-child")
+    page.select_option("#prior", "even")
+    until(page, "document.getElementById('used').textContent.startsWith('Prior: even')")
+    assert page.inner_text("#faces li:first-child") != before
+
+
+def test_picture_and_json_can_be_saved(page, address, tmp_path):
+    complaints, _ = watched(page)
+    page.goto(address)
+    assert not page.is_visible("#save-picture")
+    page.click("#example")
+    page.wait_for_selector("#faces li:nth-child(5)")
+    for button, name in (("#save-json", "example.json"), ("#save-picture", "example-annotated.jpg")):
+        with page.expect_download() as download:
+            page.click(button)
+        assert download.value.suggested_filename == name
+        download.value.save_as(tmp_path / name)
+    content = json.loads((tmp_path / "example.json").read_text())
+    assert content["path"] == "example.jpg" and content["prior"] == "training"
+    assert [face["face"] for face in content["faces"]] == [1, 2, 3, 4, 5]
+    assert cv2.imread(str(tmp_path / "example-annotated.jpg")).shape[1] == 960
+    assert complaints == []
+
+
 def test_the_page_can_be_used_by_keyboard_and_on_a_telephone(page, address):
+    """Everything is reached by Tab, and seen to be: an outline is drawn around it."""
     page.set_viewport_size({"width": 360, "height": 700})
     page.goto(address)
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.id") == "file"
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.id") == "webcam"
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    until(page, "document.getElementById('prior').options.length > 1")
+    outline = "(name) => getComputedStyle(document.querySelector(name)).outlineStyle"
+    for name, shown in (("file", ".button"), ("webcam", "#webcam"), ("example", "#example"), ("prior", "#prior")):
+        assert page.evaluate(outline, shown) == "none"
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.id") == name
+        assert page.evaluate(outline, shown) == "solid"
+    page.focus("#example")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#faces li:nth-child(5)")
+    for name in ("prior", "save-picture", "save-json"):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.id") == name
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
+    assert page.is_visible("#faces li:first-child .bars")
+    page.keyboard.press("Enter")
+    assert not page.is_visible("#faces li:first-child .bars")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read_in_light_and_dark(page, address, scheme):
+    """WCAG's contrast of at least 4.5 for every text of the page."""
+    page.emulate_media(color_scheme=scheme)
+    page.goto(address)
+    page.click("#example")
+    page.wait_for_selector("#faces li:nth-child(5)")
+    names = ["header p", "#status", "#used", "#webcam", ".button", "#prior", ".controls label:not(.button)", ".bars dt"]
+    names += [".value", ".name", ".percent", ".number", "#problem"]
+    colours = """name => { const ink = document.querySelector(name); let paper = ink;
+        const isClear = (one) => getComputedStyle(one).backgroundColor.endsWith(', 0)');
+        while (isClear(paper)) paper = paper.parentElement;
+        return [getComputedStyle(ink).color, getComputedStyle(paper).backgroundColor]; }"""
+    for name in names:
+        one, other = (luminance(colour) for colour in page.evaluate(colours, name))
+        assert (max(one, other) + 0.05) / (min(one, other) + 0.05) >= 4.5, name
+
+
+def luminance(colour: str) -> float:
+    """WCAG's relative luminance of `rgb(1, 2, 3)`."""
+    channels = [int(number) / 255 for number in re.findall(r"\d+", colour)[:3]]
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def test_nothing_is_left_of_a_picture(page, address):

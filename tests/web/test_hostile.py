@@ -23,7 +23,7 @@ from websockets.sync.client import connect  # noqa: E402
 
 from emotion.commands.app import _bound  # noqa: E402
 from emotion.inference.predictor import Predictor  # noqa: E402
-from emotion.web import patience, server  # noqa: E402
+from emotion.web import server, serving  # noqa: E402
 from tests.support.page_process import Page, page  # noqa: E402
 from tests.support.sample_pictures import canvas_with, png  # noqa: E402
 
@@ -34,14 +34,14 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is read fr
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Iterator[int]:
     """A server that loses its patience soon."""
-    monkeypatch.setattr(patience, "HEADER_S", 0.5)
+    monkeypatch.setattr(serving, "HEADER_S", 0.5)
     monkeypatch.setattr(server, "UPLOAD_S", 0.5)
     monkeypatch.setattr(server, "IDLE_S", 0.5)
     monkeypatch.setattr(server, "MAX_WAITING", 2)
     monkeypatch.setattr(server, "MAX_SOCKETS", 2)
     app = server.create_app(Predictor(), max_upload_bytes=200_000, hosts=["127.0.0.1"])
     listener = _bound("127.0.0.1", 0)
-    running = uvicorn.Server(patience.server_config(app, max_frame_bytes=200_000))
+    running = uvicorn.Server(serving.server_config(app, max_frame_bytes=200_000))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not running.started:
@@ -54,10 +54,10 @@ def port(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> I
     assert [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL") or record.exc_info] == []
 
 
-def post(port: int, body: bytes, **headers: str) -> tuple[int, dict[str, str]]:
+def post(port: int, body: bytes, path: str = "/predict", **headers: str) -> tuple[int, dict[str, str]]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     try:
-        connection.request("POST", "/predict", body, {key.replace("_", "-"): value for key, value in headers.items()})
+        connection.request("POST", path, body, {key.replace("_", "-"): value for key, value in headers.items()})
         answer = connection.getresponse()
         answer.read()
         return answer.status, dict(answer.getheaders())
@@ -186,7 +186,8 @@ def encoded(shape: tuple[int, ...], form: str = "PNG", dtype: type = np.uint8) -
 
 
 @on_linux
-def test_ten_requests_take_at_most_a_gigabyte(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("path", "count"), [("/predict", 20), ("/annotated", 10)])
+def test_ten_requests_take_at_most_a_gigabyte(path: str, count: int, tmp_path: Path) -> None:
     """Pictures just below the bound, bombs far above it, and uploads as large as they may be."""
     bodies = [
         (encoded((4950, 5000, 3)), 200),
@@ -198,9 +199,9 @@ def test_ten_requests_take_at_most_a_gigabyte(tmp_path: Path) -> None:
         (bytes(19_900_000), 400),
     ]
     with page(tmp_path) as running:
-        wanted = [bodies[number % len(bodies)] for number in range(20)]
+        wanted = [bodies[number % len(bodies)] for number in range(count)]
         with ThreadPoolExecutor(10) as pool:
-            statuses = list(pool.map(lambda body: post(running.port, body[0])[0], wanted))
+            statuses = list(pool.map(lambda body: post(running.port, body[0], path)[0], wanted))
         assert statuses == [status for _, status in wanted]
         assert running.kib("VmHWM") < 1_000_000
 

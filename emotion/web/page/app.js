@@ -1,17 +1,23 @@
 "use strict";
-// Okabe & Ito's colours, in the labels' order; the same as in emotion/inference/annotation.py.
-const COLOURS = ["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7"];
 const FRAME_WIDTH = 640;
-const FACES_LISTED = 6;
+const FACES_OPEN = 6;  // the bars of the others are folded away
+const UNCERTAIN_COLOUR = "#969696";
+const PRIORS = { training: "as frequent as in training", even: "equally frequent" };
 const element = (id) => document.getElementById(id);
-const canvas = element("canvas"), context = canvas.getContext("2d"), video = element("video");
-let labels = [], maxUploadBytes = Infinity, camera = null, request = 0, lastSaid = "";
+const canvas = element("canvas"), video = element("video");
+let colours = {}, maxUploadBytes = Infinity, camera = null, request = 0, lastSaid = "";
+let shown = null;  // the picture that is seen: what to draw, its result, and its file, which a camera's frame lacks
 
-const colourOf = (label) => { const index = labels.indexOf(label); return index < 0 ? "#969696" : COLOURS[index % COLOURS.length]; };
+const colourOf = (label) => colours[label] || UNCERTAIN_COLOUR;
 const percent = (share) => `${Math.round(100 * share)} %`;
 const complain = (text) => { element("problem").textContent = text; };
+const withPrior = (path) => (element("prior").value ? `${path}?prior=${encodeURIComponent(element("prior").value)}` : path);
 
-fetch("about").then((answer) => answer.json()).then((about) => { labels = about.labels; maxUploadBytes = about.max_upload_bytes; });
+fetch("about").then((answer) => answer.json()).then((about) => {
+  colours = about.colours;
+  maxUploadBytes = about.max_upload_bytes;
+  element("prior").replaceChildren(...about.priors.map((name) => new Option(PRIORS[name] || name, name, false, name === about.prior)));
+});
 
 // --- pictures -------------------------------------------------------------------------------------------------------
 async function showPicture(file) {
@@ -21,19 +27,28 @@ async function showPicture(file) {
   if (file.size > maxUploadBytes) { complain(`The picture is larger than ${maxUploadBytes / 1e6} MB.`); return; }
   element("status").textContent = "Looking ...";
   try {
-    const answer = await fetch("predict", { method: "POST", body: file });
+    const answer = await fetch(withPrior("predict"), { method: "POST", body: file });
     const result = await answer.json();
     if (mine !== request) return;
     if (!answer.ok) throw new Error(`${file.name || "The picture"}: ${result.error}`);
     const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" }).catch(() => null);
-    draw(bitmap, result);
-    list(result);
+    if (mine !== request) return;
+    show(bitmap, result, file);
   } catch (error) {
     if (mine !== request) return;
     element("status").textContent = "Nothing to show.";
     element("faces").replaceChildren();
+    element("used").textContent = "";
+    element("save").hidden = true;
     complain(error.message);
   }
+}
+
+async function showExample() {
+  const mine = ++request;
+  const answer = await fetch("example.jpg");
+  const picture = await answer.blob();
+  if (mine === request) showPicture(new File([picture], "example.jpg", { type: picture.type }));
 }
 
 // --- webcam: one frame is in flight at a time --------------------------------------------------------------------------
@@ -48,11 +63,7 @@ async function startCamera() {
     video.srcObject = stream;
     await video.play();  // before the socket: a frame needs the video's size
     if (isLate()) { stop(stream); return; }
-    const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live`);
-    camera = { stream, socket, times: [], frame: document.createElement("canvas") };
-    socket.onopen = sendFrame;
-    socket.onmessage = (message) => receiveResult(JSON.parse(message.data));
-    socket.onclose = (event) => { if (camera && camera.socket === socket) { stopCamera(); complain(event.reason ? `The server ended the connection: ${event.reason}.` : "The connection to the server was lost."); } };
+    camera = { stream, socket: openSocket(), times: [], frame: document.createElement("canvas") };
     element("webcam").setAttribute("aria-pressed", "true");
     element("webcam").textContent = "Stop webcam";
   } catch (error) {
@@ -61,6 +72,15 @@ async function startCamera() {
     stopCamera();
     complain(navigator.mediaDevices ? `The webcam cannot be used: ${error.message}` : "The browser allows the webcam on localhost and https only.");
   }
+}
+
+function openSocket() {
+  const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/${withPrior("live")}`);
+  const isCurrent = () => camera && camera.socket === socket;
+  socket.onopen = () => { if (isCurrent()) sendFrame(); };
+  socket.onmessage = (message) => { if (isCurrent()) receiveResult(JSON.parse(message.data)); };
+  socket.onclose = (event) => { if (isCurrent()) { stopCamera(); complain(event.reason ? `The server ended the connection: ${event.reason}.` : "The connection to the server was lost."); } };
+  return socket;
 }
 
 function stop(stream) {
@@ -86,13 +106,12 @@ function sendFrame() {
   frame.width = Math.round(video.videoWidth * scale);
   frame.height = Math.round(video.videoHeight * scale);
   frame.getContext("2d").drawImage(video, 0, 0, frame.width, frame.height);
-  const mine = camera;
-  frame.toBlob((blob) => { if (camera !== mine) return; if (blob) camera.socket.send(blob); else requestAnimationFrame(sendFrame); }, "image/jpeg", 0.85);
+  const mine = camera.socket;
+  frame.toBlob((blob) => { if (!camera || camera.socket !== mine || mine.readyState !== WebSocket.OPEN) return; if (blob) mine.send(blob); else requestAnimationFrame(sendFrame); }, "image/jpeg", 0.85);
 }
 
 function receiveResult(result) {
-  if (!camera) return;
-  if (result.error) { complain(result.error); } else { draw(camera.frame, result); list(result); }
+  if (result.error) complain(result.error); else show(camera.frame, result, null);
   const now = performance.now();
   camera.times = [...camera.times.filter((time) => now - time < 2000), now];
   if (camera.times.length > 1) {
@@ -102,54 +121,43 @@ function receiveResult(result) {
   requestAnimationFrame(sendFrame);
 }
 
-// --- drawing ----------------------------------------------------------------------------------------------------------
-function draw(picture, result) {
-  const width = Math.max(320, Math.min(1600, result.width)), scale = width / result.width;
-  canvas.width = width;
-  canvas.height = Math.round(result.height * scale);
-  if (picture) context.drawImage(picture, 0, 0, canvas.width, canvas.height);
+// --- the result -------------------------------------------------------------------------------------------------------
+function show(picture, result, file) {
+  shown = { picture, result, file };
   element("hint").hidden = true;
-  for (const face of [...result.faces].reverse()) if (face.box) drawFace(face, scale);
-  canvas.setAttribute("aria-label", `Picture with ${summary(result)}`);
+  redraw();
+  list(result);
+  element("used").textContent = `Prior: ${result.prior}${result.prior in PRIORS ? ` (labels taken to be ${PRIORS[result.prior]})` : ""}.`;
+  element("save").hidden = !file;
 }
 
-function drawFace(face, scale) {
-  const { left, top, width, height } = face.box;
-  const x = left * scale, y = top * scale, text = `${face.label} ${percent(face.confidence)}`;
-  const size = Math.max(13, Math.min(30, (width * scale) / 8)), colour = colourOf(face.label);
-  context.lineWidth = Math.max(2, size / 6);
-  context.strokeStyle = colour;
-  context.strokeRect(x, y, width * scale, height * scale);
-  context.font = `600 ${size}px system-ui, "DejaVu Sans", sans-serif`;
-  const textY = y > size * 1.5 ? y - size * 1.5 : Math.max(y, 0), textX = Math.max(0, x - context.lineWidth / 2);
-  context.fillStyle = colour;
-  context.fillRect(textX, textY, context.measureText(text).width + size * 0.8, size * 1.5);
-  context.fillStyle = brightness(colour) > 110 ? "#000" : "#fff";
-  context.textBaseline = "middle";
-  context.fillText(text, textX + size * 0.4, textY + size * 0.78);
+function redraw() {
+  if (!shown) return;
+  const space = { width: element("drop").clientWidth, height: Math.max(240, 0.75 * window.innerHeight) };
+  drawOverlay(canvas, shown.picture, shown.result, space, colourOf);
+  canvas.setAttribute("aria-label", `Picture with ${summary(shown.result)}`);
 }
 
-function brightness(colour) {
-  const [red, green, blue] = [1, 3, 5].map((start) => parseInt(colour.slice(start, start + 2), 16));
-  return 0.299 * red + 0.587 * green + 0.114 * blue;
+function summary(result) {
+  if (result.faces.length === 0) return "no face found";
+  if (result.faces.length === 1) return `1 face: ${result.faces[0].label}`;
+  return `${result.faces.length} faces: ${result.faces.map((face) => `${face.face} ${face.label}`).join(", ")}`;
 }
-
-const summary = (result) => result.faces.length === 0 ? "no face found"
-  : `${result.faces.length} ${result.faces.length === 1 ? "face" : "faces"}: ${result.faces.slice(0, FACES_LISTED).map((face) => face.label).join(", ")}`;
 
 function list(result) {
   const said = summary(result);
-  if (said !== lastSaid || !camera) element("status").textContent = said[0].toUpperCase() + said.slice(1) + ".";
+  if (said !== lastSaid || !camera) element("status").textContent = said[0].toUpperCase() + said.slice(1) + ".";  // what is read out
   lastSaid = said;
-  const items = element("faces"), shown = result.faces.slice(0, FACES_LISTED);
-  while (items.children.length > shown.length) items.lastChild.remove();
-  while (items.children.length < shown.length) items.append(newFace(shown[items.children.length]));
-  shown.forEach((face, index) => fill(items.children[index], face));
+  const items = element("faces");
+  while (items.children.length > result.faces.length) items.lastChild.remove();
+  while (items.children.length < result.faces.length) items.append(newFace(result.faces[items.children.length], items.children.length));
+  result.faces.forEach((face, index) => fill(items.children[index], face, result.faces.length > 1));
 }
 
-function newFace(face) {
+function newFace(face, index) {
   const item = document.createElement("li"), bars = document.createElement("dl");
-  item.innerHTML = '<h2><span class="dot"></span><span class="name"></span><span class="percent"></span></h2>';
+  item.innerHTML = '<details><summary><h2><span class="number"></span><span class="name"></span><span class="percent"></span></h2></summary></details>';
+  item.firstChild.open = index < FACES_OPEN;
   bars.className = "bars";
   for (const label of Object.keys(face.probabilities)) {
     const name = document.createElement("dt"), cell = document.createElement("dd");
@@ -164,12 +172,15 @@ function newFace(face) {
     cell.append(track, value);
     bars.append(name, cell);
   }
-  item.append(bars);
+  item.firstChild.append(bars);
   return item;
 }
 
-function fill(item, face) {
-  item.querySelector(".dot").style.background = colourOf(face.label);
+function fill(item, face, isNumbered) {
+  const number = item.querySelector(".number"), colour = colourOf(face.label);
+  number.textContent = isNumbered ? face.face : "";
+  number.style.background = colour;
+  number.style.color = inkOn(colour);
   item.querySelector(".name").textContent = face.label;
   item.querySelector(".percent").textContent = percent(face.confidence);
   const values = Object.values(face.probabilities);
@@ -177,9 +188,45 @@ function fill(item, face) {
   item.querySelectorAll(".value").forEach((value, index) => { value.textContent = percent(values[index]); });
 }
 
+// --- saving -----------------------------------------------------------------------------------------------------------
+function save(content, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(content);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+const stem = () => (shown.file.name || "picture").replace(/\.[^.]*$/, "");
+
+function saveJson() {
+  const result = { ...shown.result, path: shown.file.name || "picture" };
+  save(new Blob([`${JSON.stringify(result, null, 2)}\n`], { type: "application/json" }), `${stem()}.json`);
+}
+
+async function savePicture() {
+  complain("");
+  const { file, result } = shown;
+  try {
+    const answer = await fetch(`annotated?prior=${encodeURIComponent(result.prior)}`, { method: "POST", body: file });
+    if (!answer.ok) throw new Error((await answer.json()).error);
+    const picture = await answer.blob();
+    save(picture, `${stem()}-annotated.${picture.type === "image/jpeg" ? "jpg" : "png"}`);
+  } catch (error) {
+    complain(`The annotated picture cannot be made: ${error.message}`);
+  }
+}
+
 // --- events -----------------------------------------------------------------------------------------------------------
 element("file").addEventListener("change", (event) => { if (event.target.files[0]) showPicture(event.target.files[0]); event.target.value = ""; });
 element("webcam").addEventListener("click", () => { if (camera) stopCamera(); else startCamera(); });
+element("example").addEventListener("click", () => showExample().catch((error) => complain(error.message)));
+element("save-picture").addEventListener("click", savePicture);
+element("save-json").addEventListener("click", saveJson);
+element("prior").addEventListener("change", () => {
+  if (camera) { const old = camera.socket; camera.socket = openSocket(); old.close(); } else if (shown && shown.file) showPicture(shown.file);
+});
+window.addEventListener("resize", redraw);
 document.addEventListener("paste", (event) => { const file = event.clipboardData.files[0]; if (file) showPicture(file); });
 const drop = element("drop");
 for (const name of ["dragover", "dragenter"]) drop.addEventListener(name, (event) => { event.preventDefault(); drop.classList.add("over"); });
