@@ -194,6 +194,7 @@ def label_video(
         # Last, so that it is verified first: without the video, no table appears.
         video = stack.enter_context(written_video(output, source.rate)) if output else None
         faces: tuple[FacePrediction, ...] = ()
+        tracks: list[Track] = []
         try:
             for frame_number, frame in enumerate(source):
                 seconds = source.seconds(frame_number)
@@ -206,7 +207,7 @@ def label_video(
                         if rows:
                             rows.write(frame_number, seconds, track, face)
                 if video:
-                    video.write(annotate_frame(frame, faces), seconds)
+                    video.write(annotate_frame(frame, faces, [track.number for track in tracks]), seconds)
                 progress(frame_number)
         except KeyboardInterrupt:
             stopped = True
@@ -216,11 +217,12 @@ def label_video(
     return Summary(frame_number + 1, looked_at, len(numbers), stopped, unread)
 
 
-def annotate_frame(frame: np.ndarray, faces: tuple[FacePrediction, ...]) -> np.ndarray:
-    """Draw the faces over a frame of the same size."""
+def annotate_frame(frame: np.ndarray, faces: tuple[FacePrediction, ...], numbers: list[int]) -> np.ndarray:
+    """Draw the faces, with the numbers that they have in the table, over a frame of the same size."""
     if not faces:
         return frame
-    return annotate(frame, Prediction("frame", frame.shape[1], frame.shape[0], faces), keep_size=True)
+    prediction = Prediction("frame", frame.shape[1], frame.shape[0], faces)
+    return annotate(frame, prediction, keep_size=True, numbers=numbers)
 
 
 def _video_part(part: Path, path: Path) -> Path:
