@@ -41,8 +41,9 @@ TIMES, TIMES_LARGEST = 10, 20
 _LABELS = ("angry", "happy", "sad")
 _BLOCK = 4096
 _SPLIT = {
-    **{"val_fraction": 0.2, "test_fraction": 0.2, "seed": 0, "drop_train_copies_of_test": False},
-    **{"group_duplicates": "near", "near": {"max_hash_distance": 10, "min_correlation": 0.95}},
+    **{"val_fraction": 0.2, "test_fraction": 0.2, "seed": 0, "validation": "train"},
+    **{"votes": {"outlier_votes": 1, "agreement": "majority"}, "drop_train_copies_of_test": False},
+    **{"group_duplicates": "near", "group_by": "", "near": {"max_hash_distance": 10, "min_correlation": 0.95}},
 }
 _PREPROCESS = {"size_px": 48, "channels": 1, "max_bad_fraction": 0.0}
 Figures = dict[str, Any]

@@ -2,6 +2,7 @@
 
 from stages._entry.start import START
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from emotion.dataset.archive.faces import NO_LABEL, Dataset, DatasetError, Votes, write_archive
+from emotion.dataset.groups import read_groups
 from emotion.dataset.index import index_text
 from emotion.dataset.layouts import relabel
 from emotion.dataset.votes import facts_table
@@ -43,12 +45,13 @@ def download(
     votes: Block,
     params: DataParams,
 ) -> None:
-    """Collect the source's images into `archive`, the votes on them into `facts`, and count both in `report`."""
+    """Collect the source's images into `archive`, votes and groups of them into `facts`, and count both in `report`."""
     found = source.load().dataset(input_dir, cache_dir)
-    dataset = relabel(replace(found, votes=votes.load().votes(found, input_dir, cache_dir)), params.labels)
+    known = {"votes": votes.load().votes(found, input_dir, cache_dir), "groups": read_groups(found, input_dir)}
+    dataset = relabel(replace(found, **known), params.labels)
     check_labels(dataset)
     summary = write_archive(dataset, archive)
-    write_file(facts, index_text(facts_table(dataset.votes, sorted(dataset.keys))))
+    write_file(facts, index_text(facts_table(dataset.votes, dataset.groups, sorted(dataset.keys))))
     origin = {"origin": dict(dataset.origin)} if dataset.origin else {}
     counts = {split: {"total": sum(labels.values()), **labels} for split, labels in summary.images.items()}
     write_json(
@@ -59,6 +62,7 @@ def download(
             "digest": summary.digest,
             **origin,
             **voted(dataset.votes, len(dataset.keys)),
+            **grouped(dataset.groups, len(dataset.keys)),
         },
     )
 
@@ -71,6 +75,14 @@ def voted(votes: Votes | None, pictures: int) -> dict[str, dict[str, int]]:
     given = len(votes.counts)
     by_label = dict(zip((*votes.labels, *NO_LABEL), sums, strict=True))
     return {"votes": {"pictures": given, "pictures_without": pictures - given, **by_label}}
+
+
+def grouped(groups: Mapping[str, Mapping[str, str]], pictures: int) -> dict[str, dict[str, dict[str, int]]]:
+    """For each kind of group, count the groups and the pictures without one; nothing where no groups are known."""
+    counts = {
+        kind: {"groups": len(set(of.values())), "pictures_without": pictures - len(of)} for kind, of in groups.items()
+    }
+    return {"groups": counts} if counts else {}
 
 
 def check_labels(dataset: Dataset) -> None:

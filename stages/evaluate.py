@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from emotion.dataset.votes import VotesParams, read_facts
+from emotion.dataset.votes import VotesParams, read_votes
 from emotion.evaluation.crowd import against_the_crowd
 from emotion.evaluation.heatmaps import heatmap_bytes
 from emotion.evaluation.passes import check_models, measure_robustness, predict, saliency_maps, unanswered
@@ -94,7 +94,7 @@ def evaluate(
     robustness = {}
     if params.robustness:
         robustness = measure_robustness(networks, faces.images, blank.label_indexes, seed=params.seed)
-    crowd = against_the_crowd(results.final, read_facts(facts), votes, seed=params.seed)
+    crowd = against_the_crowd(results.final, read_votes(facts), votes, seed=params.seed)
     write_file(predictions, results.final.csv_parts())
     write_file(variants, variants_table(results))
     write_file(confusion, confusion_table(results.final))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from emotion.dataset.votes import read_facts
+from emotion.dataset.votes import read_votes
 from emotion.evaluation.heatmaps import read_heatmaps
 from emotion.evaluation.predictions import read_predictions
 from emotion.evaluation.views import views
@@ -65,7 +65,7 @@ def report(
     measured = {"robustness": corrupted(tables["robustness"])} if "robustness" in metrics else {}
     if "crowd" in metrics:
         measured["crowd"] = against_people(tables["crowd"])
-    voted = draw_crowd(answers, archive, read_facts(facts))
+    voted = draw_crowd(answers, archive, read_votes(facts))
     for folder, kind in ((figures, drawn), (faces, sheets)):  # what is measured only on demand is only on the page
         for name, picture in kind.items():
             write_file(folder / f"{name}.png", picture.png)

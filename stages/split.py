@@ -1,22 +1,26 @@
-"""Split the archive's faces into train, validation and test indexes, keeping copies of a picture on one side."""
+"""Split the archive's faces into train, validation and test indexes: copies of a picture, and groups, on one side."""
 
 from stages._entry.start import START
 
+import re
+import sys
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from emotion.dataset.archive.faces import SPLITS, list_faces, read_faces
+from emotion.dataset.archive.faces import SPLITS, Face, list_faces, read_faces
 from emotion.dataset.copies import exact_copies, fingerprint, near_copies
+from emotion.dataset.groups import likely_groups, number_groups
 from emotion.dataset.index import append_index, index_text
 from emotion.dataset.split import assign_splits, check_splits
 from emotion.dataset.split_tables import DROPPED, copies_across, index_tables, pair_table, split_report, with_votes
-from emotion.dataset.votes import VotesParams, read_facts
+from emotion.dataset.votes import VotesParams, read_votes
+from emotion.foundation.errors import shown
 from emotion.foundation.files import write_file, write_json, written_whole
 from emotion.foundation.params import Params
 from stages._entry.stage import Reads, Section, run_stage
@@ -38,8 +42,18 @@ class SplitParams(Params):
     validation: Literal["train", "public"]  # public: FER2013's PublicTest
     votes: VotesParams
     group_duplicates: Literal["none", "exact", "near"]
+    group_by: str  # a regular expression on the path, or a column of groups.csv; empty = copies alone
     drop_train_copies_of_test: bool
     near: NearParams
+
+    @field_validator("group_by")
+    @classmethod
+    def _compiles(cls, group_by: str) -> str:
+        try:
+            re.compile(group_by)
+        except (re.error, RecursionError, OverflowError) as error:
+            raise ValueError(f"is no regular expression ({error})") from None
+        return group_by
 
 
 READS: Reads = {"params": Section("split", SplitParams)}
@@ -50,22 +64,44 @@ def split(
 ) -> None:
     """Write the three indexes, the table of copies, and a report of what was found."""
     faces = list_faces(archive)
+    groups = number_groups(faces, params.group_by, facts)
     prints = fingerprint(read_faces(archive, (face.path for face in faces)), len(faces), folder=archive.parent)
     near = near_copies(prints, **params.near.model_dump())
     pairs = sorted(exact_copies(prints.exact) + near)
-    parts = assign_splits(
-        faces, prints, near, **params.model_dump(exclude={"drop_train_copies_of_test", "near", "votes"})
-    )
+    choices = params.model_dump(exclude={"drop_train_copies_of_test", "group_by", "near", "votes"})
+    parts = assign_splits(faces, prints, near, groups, **choices)
     copied = copies_across(parts, pairs, of=("train", "val"), among=("test",)) != ""
     dropped = copied if params.drop_train_copies_of_test else np.zeros(len(faces), dtype=bool)
     check_splits(faces, parts, dropped)
     places = np.where(dropped, DROPPED, parts)
-    votes = read_facts(facts)
-    tables = (with_votes(table, votes, **params.votes.model_dump()) for table in index_tables(faces, places, pairs))
+    votes = read_votes(facts)
+    indexes = index_tables(faces, places, pairs, groups)
+    tables = (with_votes(table, votes, **params.votes.model_dump()) for table in indexes)
     table = write_indexes(tables, dict(zip(SPLITS, (train, val, test), strict=True)))
     write_file(copies, index_text(pair_table(faces, places, pairs)))
     dropped_from = {f"dropped_from_{name}": int((dropped & (parts == name)).sum()) for name in ("train", "val")}
-    write_json(report, {**split_report(table, pairs), **dropped_from})
+    counts = split_report(table, pairs, groups)
+    write_json(report, {**counts, **dropped_from})
+    warn_of_groups(faces, counts)
+
+
+def warn_of_groups(faces: Iterable[Face], report: Mapping[str, Any]) -> None:
+    """Print a line to stderr when groups lie on both sides, or the file names suggest groups and none are told."""
+    if "groups" not in report:
+        if likely := likely_groups(faces):
+            print(
+                f"warning: the file names begin with one of {likely.groups} names, such as {shown(likely.example)!r}; "
+                "if those are persons or sequences, they lie on both sides and the scores come out too high: set "
+                f"split.group_by: '{likely.group_by}'",
+                file=sys.stderr,
+            )
+    elif seen := report["groups"]["test_images_with_group_in_train_or_val"]:
+        print(
+            f"warning: {seen:,} of {report['images']['test']['total']:,} test pictures are of a group that train or "
+            "val has, too; the data set brings them as they are, so they stay, and subsets.unseen_groups of "
+            "metrics/evaluate.json scores the others",
+            file=sys.stderr,
+        )
 
 
 def write_indexes(tables: Iterable[pd.DataFrame], paths: Mapping[str, Path]) -> pd.DataFrame:

@@ -145,9 +145,17 @@ def near_copies(prints: Fingerprints, *, max_hash_distance: int, min_correlation
     return sorted(Pair(i, j, False, round(value, 4)) for i, j, value in zip(*columns, strict=True))
 
 
-def group_copies(pairs: Sequence[Pair], count: int) -> np.ndarray:
-    """Number the pictures so that copies, and copies of copies, share a number: int [count]."""
+def group_copies(pairs: Sequence[Pair], count: int, groups: np.ndarray | None = None) -> np.ndarray:
+    """Number the pictures so that copies, and copies of copies, share a number: int [count].
+
+    Args:
+        groups: int [count]; pictures that share a number here share one in the result, too.
+    """
     links = np.array([(pair.first, pair.second) for pair in pairs], dtype=np.int64).reshape(-1, 2)
+    if groups is not None:
+        order = np.argsort(groups, kind="stable")
+        same = groups[order[1:]] == groups[order[:-1]]
+        links = np.concatenate([links, np.stack([order[:-1][same], order[1:][same]], axis=1)])
     graph = coo_matrix((np.ones(len(links)), (links[:, 0], links[:, 1])), shape=(count, count))
     return connected_components(graph, directed=False)[1]
 

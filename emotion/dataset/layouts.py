@@ -76,7 +76,7 @@ def read_csv(path: Path) -> Dataset:
 
 
 def relabel(dataset: Dataset, names: Mapping[str, str | None]) -> Dataset:
-    """Rename, merge (several names to one) or drop (to None) labels, of the pictures and of the votes on them.
+    """Rename, merge (several names to one) or drop (to None) labels, of the pictures and of what is known of them.
 
     The files of merged labels get the old label before their suffix, so that equal names do not collide.
     Raises DatasetError when `names` mentions a label that the dataset lacks, or when nothing is left.
@@ -98,7 +98,8 @@ def relabel(dataset: Dataset, names: Mapping[str, str | None]) -> Dataset:
     if not keys:
         raise DatasetError("data.labels drops every label; keep at least two")
     votes = dataset.votes and rename_votes(dataset.votes, names, renamed)
-    return Dataset(keys, dataset.read, dataset.origin, votes)
+    groups = {kind: {new: of[old] for old, new in renamed.items() if old in of} for kind, of in dataset.groups.items()}
+    return Dataset(keys, dataset.read, dataset.origin, votes, groups)
 
 
 def _read_file(path: Path) -> bytes:

@@ -1,20 +1,25 @@
-"""Which face goes into which split: stratified, seeded, and with all copies of a picture on one side."""
+"""Which face goes into which split: stratified, seeded, and with all copies of a picture, or a group, on one side."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
+from scipy.sparse import coo_matrix, csr_matrix
 
 from emotion.dataset.archive.faces import DatasetError, Face
 from emotion.dataset.copies import Fingerprints, Pair, exact_copies, group_copies
 from emotion.dataset.labels import label_order, subset_of
+
+_ORDERS = 32  # of large groups that are tried
+_NEAR_ENOUGH = 0.02  # of the wanted counts
 
 
 def assign_splits(
     faces: Sequence[Face],
     prints: Fingerprints,
     near: list[Pair],
+    groups: np.ndarray | None,
     *,
     test_fraction: float,
     val_fraction: float,
@@ -30,11 +35,15 @@ def assign_splits(
         faces: the archive's, in its order.
         prints: their fingerprints.
         near: the pairs of near copies among them.
+        groups: int [n]; pictures with the same number stay on one side, together with their copies; None for copies
+            alone.
         test_fraction: of all images, 0 to 1.
         val_fraction: of the training images, 0 to 1; not used with `public`.
         validation: `public`: FER2013's PublicTest images are the validation set, and test images no more.
         group_duplicates: which copies of a picture stay on one side.
         seed: of the random order in which groups are tried.
+
+    Raises DatasetError where `groups` are so large that none can be held out.
     """
     parts = np.array([face.split for face in faces], dtype="<U5")
     if validation == "public":
@@ -42,9 +51,13 @@ def assign_splits(
     for name, fraction in (("test", test_fraction), ("val", val_fraction)):
         if name not in parts:
             pool = np.flatnonzero(parts == "train")
-            groups = _groups_within(pool, prints, near, group_duplicates)
+            together = _groups_within(pool, prints, near, group_duplicates, groups)
             labels = [face.label for face, part in zip(faces, parts, strict=True) if part == "train"]
-            parts[pool[stratified_split(labels, groups, fraction=fraction, seed=seed)]] = name
+            choose = stratified_split if groups is None else nearest_split
+            chosen = choose(labels, together, fraction=fraction, seed=seed)
+            if groups is not None and fraction * len(pool) >= 1 and not chosen.any():
+                raise _too_large(name, fraction, together)
+            parts[pool[chosen]] = name
     return parts
 
 
@@ -106,6 +119,70 @@ def stratified_split(
     return chosen
 
 
+def nearest_split(
+    labels: Sequence[str], groups: Sequence[int] | np.ndarray, *, fraction: float, seed: int
+) -> np.ndarray:
+    """Choose whole groups so that each label's pictures come near `fraction`, where groups are large: persons, say.
+
+    `stratified_split` would skip every group that overfills one label, and with persons that is soon each of them. Here
+    a group is taken where that brings the counts closer to those wanted and leaves some of each label; of several
+    random orders the closest counts. The distance is the squared relative error of each label's count, and as much
+    again for the count of all pictures.
+
+    Args:
+        labels: label of each picture [n].
+        groups: number of each picture's group [n].
+        fraction: 0 to 1.
+        seed: of the orders in which groups are tried.
+
+    Returns: bool [n], True for the chosen pictures.
+    """
+    if not len(labels):
+        return np.zeros(0, bool)
+    _, codes = np.unique(np.asarray(labels, dtype=object).astype(str), return_inverse=True)
+    _, group = np.unique(np.asarray(groups, np.int64), return_inverse=True)
+    alone = np.bincount(codes)
+    columns = np.concatenate([codes, np.full(len(codes), len(alone))])  # the last one counts all labels
+    counts = coo_matrix((np.ones(2 * len(group)), (np.tile(group, 2), columns))).tocsr()
+    totals = np.append(alone, len(codes))
+    wanted = np.round(fraction * totals)
+    weights = np.append(np.ones(len(alone)), len(alone)) / np.maximum(wanted, 1) ** 2
+    rng = np.random.default_rng(seed)
+    best, least = np.zeros(counts.shape[0], bool), np.inf
+    for _ in range(_ORDERS):
+        taken, held = _take_nearest(counts, totals, wanted, weights, rng.permutation(counts.shape[0]))
+        distance = float((weights * (held - wanted) ** 2).sum()) / (2 * len(alone))
+        if distance < least:
+            best, least = taken, distance
+        if least <= _NEAR_ENOUGH**2:
+            break
+    return best[group]
+
+
+def _take_nearest(
+    counts: csr_matrix, totals: np.ndarray, wanted: np.ndarray, weights: np.ndarray, order: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Go through the groups in an order: which are taken, bool [groups], and what they hold, as `totals`."""
+    taken, held = np.zeros(counts.shape[0], bool), np.zeros(len(totals))
+    for number in order:
+        row = slice(counts.indptr[number], counts.indptr[number + 1])
+        place, more = counts.indices[row], counts.data[row]
+        change = (weights[place] * more * (2 * (held[place] - wanted[place]) + more)).sum()
+        if change < 0 and (held[place] + more < totals[place]).all():
+            taken[number] = True
+            held[place] += more
+    return taken, held
+
+
+def _too_large(name: str, fraction: float, groups: np.ndarray) -> DatasetError:
+    sizes = np.bincount(groups)
+    return DatasetError(
+        f"split.{name}_fraction is {fraction}, but no group of split.group_by can be held out for it: of {len(sizes)} "
+        f"groups (with their copies) of {len(groups):,} pictures the smallest has {sizes.min():,}; raise the fraction, "
+        "or group more finely"
+    )
+
+
 def _shuffled_groups(groups: np.ndarray, *, seed: int) -> Iterator[list[int]]:
     """Yield the members of each group, the groups in random order.
 
@@ -122,12 +199,14 @@ def _shuffled_groups(groups: np.ndarray, *, seed: int) -> Iterator[list[int]]:
         yield by_group[ends[group] - sizes[group] : ends[group]].tolist()
 
 
-def _groups_within(pool: np.ndarray, prints: Fingerprints, near: list[Pair], mode: str) -> np.ndarray:
-    """Number the copies within the pool, ignoring pictures outside it: the test set must not shape training."""
+def _groups_within(
+    pool: np.ndarray, prints: Fingerprints, near: list[Pair], mode: str, groups: np.ndarray | None
+) -> np.ndarray:
+    """Number what stays together in the pool, ignoring pictures outside it: the test set must not shape training."""
     pairs = exact_copies(prints.exact[pool]) if mode != "none" else []
     if mode == "near":
         place = np.full(len(prints.exact), -1)
         place[pool] = np.arange(len(pool))
         moved = (pair._replace(first=int(place[pair.first]), second=int(place[pair.second])) for pair in near)
         pairs += [pair for pair in moved if pair.first >= 0 and pair.second >= 0]
-    return group_copies(pairs, len(pool))
+    return group_copies(pairs, len(pool), None if groups is None else groups[pool])

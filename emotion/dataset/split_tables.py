@@ -21,18 +21,24 @@ from emotion.dataset.votes import (
 
 DROPPED = "drop"  # the split of a picture that is in none
 _PLACES = [*SPLITS, DROPPED]
-_KINDS = ["", "near", "exact"]
+_KINDS = ["", "near", "exact", "group"]
 _AT_ONCE = 8192  # rows of an index
 
 
-def index_tables(faces: Sequence[Face], parts: np.ndarray, pairs: list[Pair]) -> Iterator[pd.DataFrame]:
+def index_tables(
+    faces: Sequence[Face], parts: np.ndarray, pairs: list[Pair], groups: np.ndarray | None = None
+) -> Iterator[pd.DataFrame]:
     """One row per face: path, label, label_index, subset, split, and `copy`; so many at a time, in their order.
 
     `copy` says which kind of copy a test picture has in train or validation (pictures dropped from there do not
-    count): `exact`, `near` or empty. `label`, `split` and `copy` are categories.
+    count): `exact`, `near` or empty; `group` where it has none, but a picture of its group is there. `label`, `split`
+    and `copy` are categories.
+
+    Args:
+        groups: int [n], the number of each face's group; None where they are in none.
     """
     labels = label_order({face.label for face, part in zip(faces, parts, strict=True) if part == "train"})
-    kinds = copies_across(parts, pairs, of=("test",), among=("train", "val"))
+    kinds = copies_across(parts, pairs, of=("test",), among=("train", "val"), groups=groups)
     for start in range(0, len(faces), _AT_ONCE):
         rows = range(start, min(start + _AT_ONCE, len(faces)))
         some = [faces[row] for row in rows]
@@ -87,31 +93,41 @@ def pair_table(faces: Sequence[Face], parts: np.ndarray, pairs: list[Pair]) -> p
     )
 
 
-def split_report(table: pd.DataFrame, pairs: list[Pair]) -> dict[str, object]:
-    """Counts for metrics/split.json: images per split and label, groups of copies, their conflicts.
+def split_report(table: pd.DataFrame, pairs: list[Pair], groups: np.ndarray | None = None) -> dict[str, object]:
+    """Counts for metrics/split.json: images per split and label, groups of copies, their conflicts, groups.
 
     Args:
         table: of all faces, in their order: `label`, `split`, `copy`, and what `with_votes` adds.
+        groups: int [n], of `split.group_by`; None where it is empty.
     """
     counts = {part: table[table["split"] == part] for part in SPLITS}
     return {
         "images": {part: {"total": len(rows), **_sorted_counts(rows["label"])} for part, rows in counts.items()},
         **({"crowd": {part: _crowd_report(rows) for part, rows in counts.items()}} if "crowd" in table else {}),
         "copies": {kind: _copy_report(table, pairs, kind) for kind in ("exact", "near")},
+        **({"groups": _group_report(table, pairs, groups)} if groups is not None else {}),
     }
 
 
-def copies_across(parts: np.ndarray, pairs: list[Pair], *, of: Sequence[str], among: Sequence[str]) -> np.ndarray:
+def copies_across(
+    parts: np.ndarray,
+    pairs: list[Pair],
+    *,
+    of: Sequence[str],
+    among: Sequence[str],
+    groups: np.ndarray | None = None,
+) -> np.ndarray:
     """For each picture of the splits `of`, the closest kind of copy in the splits `among`.
 
-    Copies of copies count.
+    Copies of copies count; so do, after all copies, pictures of the same group and what those are copies of.
 
-    Returns: str [n]: `exact`, `near`, or empty where there is none.
+    Returns: str [n]: `exact`, `near`, `group`, or empty where there is none.
     """
     kinds = np.full(len(parts), "", dtype="<U5")
-    for kind in ("near", "exact"):  # an exact copy overwrites a near one
-        groups = group_copies(_of_kind(pairs, kind), len(parts))
-        kinds[np.isin(parts, of) & np.isin(groups, groups[np.isin(parts, among)])] = kind
+    for kind in ("group", "near", "exact"):  # an exact copy overwrites a near one
+        if kind != "group" or groups is not None:
+            together = group_copies(_of_kind(pairs, kind), len(parts), groups if kind == "group" else None)
+            kinds[np.isin(parts, of) & np.isin(together, together[np.isin(parts, among)])] = kind
     return kinds
 
 
@@ -127,6 +143,16 @@ def _copy_report(table: pd.DataFrame, pairs: list[Pair], kind: str) -> dict[str,
     }
 
 
+def _group_report(table: pd.DataFrame, pairs: list[Pair], groups: np.ndarray) -> dict[str, int]:
+    held_out = copies_across(table["split"].to_numpy(str), pairs, of=("val",), among=("train",), groups=groups)
+    return {
+        "groups": len(np.unique(groups)),
+        "images_in_largest": int(np.bincount(groups).max()),
+        "test_images_with_group_in_train_or_val": int((table["copy"] != "").sum()),
+        "val_images_with_group_in_train": int((held_out != "").sum()),
+    }
+
+
 def _crowd_report(rows: pd.DataFrame) -> dict[str, int]:
     """Pictures with votes to learn from, pictures on whose label the crowd agrees, and of the latter each label's."""
     agreed = rows["crowd"][rows["crowd"] != ""]
@@ -135,8 +161,8 @@ def _crowd_report(rows: pd.DataFrame) -> dict[str, int]:
 
 
 def _of_kind(pairs: list[Pair], kind: str) -> list[Pair]:
-    """The exact pairs, or (`near`) exact and near ones."""
-    return [pair for pair in pairs if pair.exact or kind == "near"]
+    """The exact pairs, or (`near`, `group`) exact and near ones."""
+    return [pair for pair in pairs if pair.exact or kind != "exact"]
 
 
 def _sorted_counts(labels: pd.Series) -> dict[str, int]:

@@ -5,7 +5,8 @@ each label, in the order of the labels, then those for `unknown` and for `not_a_
 """
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -13,11 +14,12 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from emotion.dataset.archive.faces import NO_LABEL, Votes
+from emotion.dataset.archive.faces import NO_LABEL, Dataset, DatasetError, Votes
 from emotion.foundation.errors import UserError
 from emotion.foundation.params import Params
 
 COLUMN_PREFIX = "votes_"  # of the columns with votes, in every table
+GROUP_PREFIX = "group_"  # of the columns with groups, in the table of facts
 
 
 class VotesParams(Params):
@@ -27,23 +29,45 @@ class VotesParams(Params):
     agreement: Literal["majority", "plurality"]
 
 
-def facts_table(votes: Votes | None, paths: Iterable[str]) -> pd.DataFrame:
-    """What is known about the pictures besides their label: one row for each of `paths` that has votes, in order.
+def facts_table(votes: Votes | None, groups: Mapping[str, Mapping[str, str]], paths: Iterable[str]) -> pd.DataFrame:
+    """What is known of the pictures besides their label: one row for each of `paths` with votes or a group, in order.
 
-    Columns: `path`, and where there are votes `votes_<label>` for each label, `votes_unknown`, `votes_not_a_face`.
+    Columns: `path`, where there are votes `votes_<label>` for each label, `votes_unknown`, `votes_not_a_face`, and for
+    each kind of group `group_<kind>`. What is not known is empty.
     """
-    if votes is None:
-        return pd.DataFrame({"path": []})
-    rows = [(path, *votes.counts[path]) for path in paths if path in votes.counts]
-    return pd.DataFrame(rows, columns=["path", *(COLUMN_PREFIX + name for name in (*votes.labels, *NO_LABEL))])
+    counts = votes.counts if votes else {}
+    voted = [COLUMN_PREFIX + name for name in (*votes.labels, *NO_LABEL)] if votes else []
+    unasked = ("",) * len(voted)
+    rows = [
+        (path, *counts.get(path, unasked), *(of.get(path, "") for of in groups.values()))
+        for path in paths
+        if path in counts or any(path in of for of in groups.values())
+    ]
+    return pd.DataFrame(rows, columns=["path", *voted, *(GROUP_PREFIX + kind for kind in groups)])
 
 
-def read_facts(path: Path) -> pd.DataFrame:
-    """Read the table that `facts_table` made. Raises UserError when it is missing or unreadable."""
+def read_votes(facts: Path) -> pd.DataFrame:
+    """Read the votes of the table that `facts_table` made, of the pictures that have some.
+
+    Raises UserError when it is missing or unreadable.
+    """
+    with readable_facts(facts):
+        table = pd.read_csv(facts, keep_default_na=False, dtype={"path": str}, usecols=_is_no_group)
+        cast = [name for name in table if name.startswith(COLUMN_PREFIX)]
+        return table[table[cast[0]] != ""].astype(dict.fromkeys(cast, np.int64)) if cast else table
+
+
+@contextmanager
+def readable_facts(facts: Path) -> Iterator[None]:
+    """Turn what is raised while the table of facts is read into a UserError that says what to do."""
     try:
-        return pd.read_csv(path, keep_default_na=False, dtype={"path": str})
+        yield
     except (FileNotFoundError, ValueError) as error:
-        raise UserError(f"cannot read {path} ({error}); run the download stage again") from None
+        raise UserError(f"cannot read {facts} ({error}); run the download stage again") from None
+
+
+def _is_no_group(column: str) -> bool:
+    return not column.startswith(GROUP_PREFIX)
 
 
 def voted_labels(columns: Iterable[str]) -> list[str]:
@@ -112,13 +136,13 @@ def rename_votes(votes: Votes, names: Mapping[str, str | None], paths: Mapping[s
     return Votes(labels, {new: merged(votes.counts[old]) for old, new in paths.items() if old in votes.counts})
 
 
-def read_vote_rows(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Read a CSV of votes: its header and rows of the same length. Raises UserError, naming the line."""
+def read_rows(path: Path, *, of: str = "votes") -> tuple[list[str], list[list[str]]]:
+    """Read a CSV of votes or groups: its header and rows of the same length. Raises UserError, naming the line."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             header, *rows = [row for row in csv.reader(file) if row] or [[]]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read as a CSV of votes ({error}); get it again") from None
+        raise UserError(f"{path} cannot be read as a CSV of {of} ({error}); get it again") from None
     for number, row in enumerate(rows, start=2):
         if len(row) != len(header):
             raise UserError(
@@ -126,6 +150,18 @@ def read_vote_rows(path: Path) -> tuple[list[str], list[list[str]]]:
                 "damaged, get it again"
             )
     return [name.strip() for name in header], rows
+
+
+def picture_named(path: str, dataset: Dataset, *, where: str) -> str:
+    """The picture of a data set that a row means: `happy/1.jpg` does for `train/happy/1.jpg`.
+
+    Raises DatasetError, beginning with `where`.
+    """
+    member = path.strip().replace("\\", "/").removeprefix("./")
+    for candidate in (member, f"train/{member}"):
+        if candidate in dataset.keys:
+            return candidate
+    raise DatasetError(f"{where}: the data set has no picture {path!r}; expected paths such as {min(dataset.keys)!r}")
 
 
 def whole_votes(fields: Iterable[str], *, where: str) -> tuple[int, ...]:

@@ -24,7 +24,8 @@ class Predictions:
         paths: the face's path in the archive [n].
         labels: the true label [n].
         subsets: the part of the test set, such as `public`, or empty [n].
-        copies: the copy of the face in train or validation: `exact`, `near`, or empty [n].
+        copies: the copy of the face in train or validation: `exact`, `near`, `group` (no copy, but a picture of its
+            group), or empty [n].
         label_names: the labels, in the order of the probabilities' columns.
         probabilities: float64 [n, label_count], rows summing to one.
     """

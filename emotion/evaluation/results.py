@@ -137,9 +137,15 @@ def plot_tables(results: Results, robustness: Robustness, *, seed: int) -> dict[
 
 
 def subsets(predictions: Predictions) -> dict[str, np.ndarray]:
-    """The parts of the test set that are not empty: bool [n] each. `unseen` has no copy in train or validation."""
+    """The parts of the test set that are not empty: bool [n] each.
+
+    `unseen` has no copy in train or validation; `unseen_groups`, where some face's group is there, none of its group.
+    """
+    copies = np.array(predictions.copies)
     parts = {name: np.array(predictions.subsets) == name for name in sorted(set(predictions.subsets) - {""})}
-    parts["unseen"] = np.array(predictions.copies) == ""
+    parts["unseen"] = np.isin(copies, ("", "group"))
+    if "group" in predictions.copies:
+        parts["unseen_groups"] = copies == ""
     return {name: rows for name, rows in parts.items() if rows.any()}
 
 

@@ -61,7 +61,9 @@ def by_part(tables: Tables) -> dict[str, Picture]:
     return {
         "subsets": Picture(
             "Accuracy by part of the test set",
-            "“unseen” has no copy in train or validation, exact or near. Bars are 95 % bootstrap intervals.",
+            "“unseen” has no copy in train or validation, exact or near"
+            + (", “unseen_groups” nothing of its group either" if "unseen_groups" in set(table["subset"]) else "")
+            + ". Bars are 95 % bootstrap intervals.",
             f"Points with intervals. Accuracy: {_listed(table['subset'], table['accuracy'], percent)}.",
             charts.subsets(table),
         )

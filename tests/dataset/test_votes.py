@@ -9,8 +9,8 @@ from emotion.dataset.archive.faces import Votes
 from emotion.dataset.votes import (
     agreed_labels,
     facts_table,
-    read_facts,
-    read_vote_rows,
+    read_rows,
+    read_votes,
     rename_votes,
     vote_counts,
     voted_labels,
@@ -64,8 +64,8 @@ def test_merged_labels_add_their_votes_and_dropped_ones_lose_them() -> None:
 
 def test_the_table_of_facts_reads_back(tmp_path: Path) -> None:
     votes = Votes(("b", "a"), {"p": (1, 2, 3, 4)})
-    (tmp_path / "facts.csv").write_text(facts_table(votes, ["o", "p"]).to_csv(index=False))
-    table = read_facts(tmp_path / "facts.csv")
+    (tmp_path / "facts.csv").write_text(facts_table(votes, {}, ["o", "p"]).to_csv(index=False))
+    table = read_votes(tmp_path / "facts.csv")
     assert voted_labels(table.columns) == ["b", "a"]
     assert table["path"].tolist() == ["p"]
     assert vote_counts(table, ["a", "b"]).tolist() == [[2, 1, 3, 4]]
@@ -73,9 +73,9 @@ def test_the_table_of_facts_reads_back(tmp_path: Path) -> None:
 
 
 def test_where_nobody_was_asked_the_table_is_its_header(tmp_path: Path) -> None:
-    assert facts_table(None, ["p"]).to_csv(index=False) == "path\n"
+    assert facts_table(None, {}, ["p"]).to_csv(index=False) == "path\n"
     (tmp_path / "facts.csv").write_text("path\n")
-    assert voted_labels(read_facts(tmp_path / "facts.csv").columns) == []
+    assert voted_labels(read_votes(tmp_path / "facts.csv").columns) == []
 
 
 @pytest.mark.parametrize("text", ["1_0", "٣", "-1", "1.5", "", "9999999"])
@@ -87,4 +87,4 @@ def test_votes_are_ascii_digits(text: str) -> None:
 def test_a_row_that_is_cut_off_is_named(tmp_path: Path) -> None:
     (tmp_path / "votes.csv").write_text("path,a,b\nx,1,2\ny,1\n")
     with pytest.raises(UserError, match=r"votes\.csv, line 3: 2 fields, but the header has 3"):
-        read_vote_rows(tmp_path / "votes.csv")
+        read_rows(tmp_path / "votes.csv")

@@ -25,6 +25,7 @@ def training_inputs(found: Found, folder: Path, *, drop: bool = False) -> dict[s
         votes=VotesParams(outlier_votes=1, agreement="majority"),
         seed=0,
         group_duplicates="near",
+        group_by="",
         drop_train_copies_of_test=drop,
         near=NearParams(max_hash_distance=10, min_correlation=0.95),
     )

@@ -82,7 +82,7 @@ class Project:
     def back(self) -> None:
         """Return to the committed state and check that nothing has to run for it."""
         self.run("git", "checkout", "--quiet", ".")
-        self.run("git", "clean", "--quiet", "--force", "-x", "data/local", "metrics")
+        self.run("git", "clean", "--quiet", "--force", "-x", "data/local", "data/synthetic", "metrics")
         self.run("dvc", "checkout")  # clears what other parameters left, a second member's model say
         assert self.repro() == set()
         assert self.run("git", "status", "--porcelain") == ""
@@ -106,6 +106,13 @@ def drop_a_zip(project: Project) -> None:
         archive.writestr("train/happy/1.png", b"")
 
 
+def name_groups(project: Project) -> None:
+    """Put groups beside the drawn faces: ten of them, by the last digit of their number."""
+    with zipfile.ZipFile(project.root / "data/raw/faces.zip") as faces:
+        rows = [f"{path},{path[-5]}" for path in faces.namelist()]
+    (project.root / "data/synthetic/groups.csv").write_text("\n".join(["path,subject", *rows, ""]))
+
+
 # What is changed -> what runs again. An edit that leaves a stage's outputs as they are stops the chain there.
 QUICK = [
     ("nothing", lambda project: None, set()),
@@ -125,6 +132,8 @@ SLOW = [
         {"download", "split", "preprocess@train", "preprocess@val", "preprocess@test", "report"},
     ),
     ("data.synthetic.seed", change(data__synthetic__seed=5), EVERYTHING),
+    ("split.group_by", change(split__group_by=r"_\d*(\d)\."), FROM_SPLIT),
+    ("groups.csv without split.group_by", name_groups, {"download", "split", "evaluate", "report"}),
     ("split.val_fraction", change(split__val_fraction=0.3), FROM_SPLIT - {"preprocess@test"}),
     ("preprocess.size_px", change(preprocess__size_px=32), FROM_PREPROCESS),
     ("augment.shift", change(augment__shift=0.2), FROM_TRAIN),
@@ -178,6 +187,25 @@ def test_votes_run_again_what_they_concern_and_nothing_else(project: Project) ->
     project.set_params(**{**voted, "split__votes": {"outlier_votes": 1, "agreement": "plurality"}})
     assert {"split", "evaluate", "report"} <= project.repro() <= {"split", "preprocess@test", "evaluate", "report"}
     (project.root / "data/synthetic/votes.csv").unlink()
+    project.back()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_changed_group_runs_what_it_moves(project: Project) -> None:
+    name_groups(project)
+    project.set_params(split__group_by="subject")
+    project.repro()
+    told = (project.root / "metrics/split.json").read_text()
+    assert json.loads(told)["groups"]["groups"] == 10
+    table = project.root / "data/synthetic/groups.csv"
+    table.write_text(table.read_text().replace(",3\n", ",4\n"))
+    ran = project.repro()
+    assert ran >= {"download", "split", "train@0", "evaluate", "report"}
+    assert json.loads((project.root / "metrics/split.json").read_text())["groups"]["groups"] == 9
+    project.set_params(split__group_by="person")
+    with pytest.raises(AssertionError, match=r"names a column of groups\.csv, but it has \['subject'\]"):
+        project.repro("split")
     project.back()
 
 

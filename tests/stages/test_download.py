@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from emotion.dataset.archive.faces import Dataset, DatasetError, list_faces
+from emotion.dataset.votes import read_votes
 from emotion.foundation.errors import UserError
 from stages._entry.stage import Choice, resolve, validate
 from stages.download import READS, DataParams, download
@@ -137,6 +138,35 @@ def test_votes_beside_the_data_become_a_table_under_the_final_names(folder: Path
 def test_without_votes_the_table_is_its_header(folder: Path) -> None:
     assert "votes" not in run(folder)
     assert (folder / "raw" / "facts.csv").read_text() == "path\n"
+
+
+def test_groups_beside_the_data_become_columns_of_the_table_with_and_without_votes(
+    folder: Path, tiny_files: dict[str, bytes]
+) -> None:
+    first, second = sorted(path for path in tiny_files if path.startswith("train/happy/"))[:2]
+    (folder / "local" / "groups.csv").write_text(f"path,subject,camera\n{first},007,\n{second},8,left\n")
+    report = run(folder, {"happy": "glad"})
+    named = [path.replace("happy", "glad") for path in (first, second)]
+    without = len(tiny_files) - 2
+    assert report["groups"] == {
+        "subject": {"groups": 2, "pictures_without": without},
+        "camera": {"groups": 1, "pictures_without": without + 1},
+    }
+    assert (folder / "raw" / "facts.csv").read_text() == (
+        f"path,group_subject,group_camera\n{named[0]},007,\n{named[1]},8,left\n"
+    )
+    (folder / "local" / "votes.csv").write_text(f"path,angry,happy,sad\n{second},1,8,1\n")
+    assert "groups" in run(folder, votes="file")
+    assert (folder / "raw" / "facts.csv").read_text().splitlines()[1:] == [
+        f"{first},,,,,,007,",
+        f"{second},1,8,1,0,0,8,left",
+    ]
+    votes = read_votes(folder / "raw" / "facts.csv")
+    assert votes.to_numpy().tolist() == [[second, 1, 8, 1, 0, 0]]
+
+
+def test_without_groups_nothing_is_said_of_them(folder: Path) -> None:
+    assert "groups" not in run(folder)
 
 
 def test_a_label_that_only_voters_know_can_be_dropped(folder: Path, tiny_files: dict[str, bytes]) -> None:

@@ -12,6 +12,7 @@ from sklearn import metrics
 from emotion.evaluation.heatmaps import read_heatmaps
 from emotion.evaluation.passes import check_models, evenly, unanswered
 from emotion.evaluation.predictions import Predictions, read_predictions
+from emotion.evaluation.results import subsets
 from emotion.foundation.errors import UserError
 from tests.support import evaluated
 
@@ -79,6 +80,15 @@ def test_subsets_are_what_scikit_learn_says_of_their_rows(project: Path, out: st
     for name, rows in inside.items():
         expected = sklearn_brief(found.label_indexes[rows], found.probabilities[rows]) | {"images": sum(rows)}
         assert report["subsets"][name] == pytest.approx(expected, abs=2e-6)
+
+
+def test_faces_of_a_group_that_was_learnt_are_left_out_of_unseen_groups() -> None:
+    copies = ["", "exact", "near", "group", ""]
+    found = Predictions(["p"] * 5, ["a"] * 5, [""] * 5, copies, ["a"], np.ones((5, 1)))
+    parts = {name: rows.tolist() for name, rows in subsets(found).items()}
+    assert parts == {"unseen": [True, False, False, True, True], "unseen_groups": [True, False, False, False, True]}
+    ungrouped = Predictions(["p"] * 2, ["a"] * 2, [""] * 2, ["", "near"], ["a"], np.ones((2, 1)))
+    assert {name: rows.tolist() for name, rows in subsets(ungrouped).items()} == {"unseen": [True, False]}
 
 
 @pytest.mark.parametrize("out", ["one", "many"])

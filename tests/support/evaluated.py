@@ -68,6 +68,7 @@ def make(folder: Path, *, val_fraction: float) -> None:
         votes=VotesParams(outlier_votes=1, agreement="majority"),
         seed=0,
         group_duplicates="near",
+        group_by="",
         drop_train_copies_of_test=False,
         near=near,
     )

@@ -16,6 +16,7 @@ VALUES: dict[str, Any] = {
     "votes": {"outlier_votes": 1, "agreement": "majority"},
     "seed": 0,
     "group_duplicates": "near",
+    "group_by": "",
     "drop_train_copies_of_test": False,
     "near": {"max_hash_distance": 10, "min_correlation": 0.95},
 }

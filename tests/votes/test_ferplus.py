@@ -12,7 +12,7 @@ import pytest
 from emotion.dataset.archive.faces import Dataset
 from emotion.foundation.errors import UserError
 from emotion.votes.ferplus import fetch as fetching
-from emotion.votes.ferplus import votes as ferplus
+from emotion.votes.ferplus import source as ferplus
 from emotion.votes.ferplus.fetch import fetch
 from emotion.votes.ferplus.source import VoteSource, read_ferplus, row_of
 

@@ -44,12 +44,14 @@ class Dataset:
         read: key -> the image file's bytes.
         origin: facts worth recording beside the result (a resolved version, say).
         votes: what several people said of each picture; None where nobody was asked.
+        groups: kind of group (`subject`, say) -> path in the archive -> its group; pictures without one lack.
     """
 
     keys: Mapping[str, Any]
     read: Callable[[Any], bytes]
     origin: Mapping[str, str | int] = field(default_factory=dict)
     votes: Votes | None = None
+    groups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class Face(NamedTuple):

@@ -1,4 +1,4 @@
-"""The person's own data: the one zip, folder or CSV in `data/local/`, and the votes on it beside it."""
+"""The person's own data: the one zip, folder or CSV in `data/local/`, and votes and groups beside it."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from emotion.dataset.layouts import read_csv, read_folder, read_zip
 from emotion.foundation.params import Params
 
 _CLUTTER = {"thumbs.db", "desktop.ini", "__macosx"}
-_BESIDE = {"fer2013new.csv", "votes.csv"}  # what `data.votes` reads
+_BESIDE = {"fer2013new.csv", "votes.csv", "groups.csv"}  # what `data.votes` and `split.group_by` read
 
 
 class Source(Params):
@@ -21,7 +21,7 @@ class Source(Params):
             raise DatasetError(
                 f"{input_dir} must hold exactly one zip, one folder or one CSV; found {found}. Put the data set there, "
                 f"for example FER2013 as {input_dir / 'fer2013.zip'} (a link will do); several folders go into one. "
-                f"Beside it may lie {' or '.join(sorted(_BESIDE))} (data.votes)"
+                f"Beside it may lie {' or '.join(sorted(_BESIDE))} (data.votes, split.group_by)"
             )
         return _read(candidates[0])
 

@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 
 from emotion.dataset.archive.faces import Dataset, DatasetError, Votes
-from emotion.dataset.votes import read_vote_rows, whole_votes
+from emotion.dataset.votes import read_rows, whole_votes
 from emotion.foundation.params import Params
 from emotion.votes.ferplus.fetch import fetch
 
@@ -69,7 +69,7 @@ class VoteSource(Params):
 
 def read_ferplus(path: Path) -> list[tuple[int, ...]]:
     """Read the votes of every row: for each label, then unknown and not a face. Raises UserError."""
-    header, rows = read_vote_rows(path)
+    header, rows = read_rows(path)
     if header != _HEADER:
         raise DatasetError(
             f"{path} is not FER+'s: its first line is {','.join(header)!r}; expected {','.join(_HEADER)}"

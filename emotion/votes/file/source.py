@@ -8,7 +8,7 @@ does where the data set has no folders for splits. Pictures that are not named h
 from pathlib import Path
 
 from emotion.dataset.archive.faces import NO_LABEL, Dataset, DatasetError, Votes
-from emotion.dataset.votes import read_vote_rows, whole_votes
+from emotion.dataset.votes import picture_named, read_rows, whole_votes
 from emotion.foundation.params import Params
 
 FILE = "votes.csv"
@@ -25,13 +25,13 @@ class VoteSource(Params):
                 f"data.votes is `file`, but there is no {path}; put it there (a column `path` and one for each label), "
                 "or set data.votes: none"
             )
-        header, rows = read_vote_rows(path)
+        header, rows = read_rows(path)
         labels = _labels(header, dataset, path)
         place = {name: header.index(name) for name in (*labels, *NO_LABEL) if name in header}
         counts: dict[str, tuple[int, ...]] = {}
         for number, row in enumerate(rows, start=2):
             where = f"{path}, line {number}"
-            member = _member(row[header.index("path")], dataset, where)
+            member = picture_named(row[header.index("path")], dataset, where=where)
             if member in counts:
                 raise DatasetError(f"{where}: {member} has votes on an earlier line too; keep one of them")
             columns = [row[place[name]] if name in place else "0" for name in (*labels, *NO_LABEL)]
@@ -50,11 +50,3 @@ def _labels(header: list[str], dataset: Dataset, path: Path) -> tuple[str, ...]:
     if lacking:
         raise DatasetError(f"{path} has no column for {sorted(lacking)}; it has {sorted(labels)}: one for each folder")
     return labels
-
-
-def _member(path: str, dataset: Dataset, where: str) -> str:
-    member = path.strip().replace("\\", "/").removeprefix("./")
-    for candidate in (member, f"train/{member}"):
-        if candidate in dataset.keys:
-            return candidate
-    raise DatasetError(f"{where}: the data set has no picture {path!r}; expected paths such as {min(dataset.keys)!r}")

@@ -1,0 +1,173 @@
+"""Pictures that belong together without being copies: of one person, one sequence, one camera.
+
+`split.group_by` says how they are told: a plain word is a column of `groups.csv` beside the pictures, anything else a
+regular expression on the path in the archive, `train/happy/subject07_take2_0031.png`; its first group in parentheses,
+or the whole match where it has none, names the picture's group.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from emotion.dataset.archive.faces import Dataset, DatasetError, Face
+from emotion.dataset.votes import GROUP_PREFIX, picture_named, read_rows, readable_facts
+from emotion.foundation.errors import did_you_mean, shown
+
+FILE = "groups.csv"
+_WORD = re.compile(r"\w[\w -]*")  # without a sign that a regular expression could not do without
+
+# How the files of posed sequences are often named: subject07_take2_0031, S005-001-01, KA.AN1.39, AF01ANS.
+_USUAL = (r"([^/_]+)_[^/]*$", r"([^/-]+)-[^/]*$", r"([^/.]+)\.[^/]+\.[^/]+$", r"([A-Za-z]+\d+)[A-Za-z][^/]*$")
+_MANY = 5  # pictures: smaller groups do not speak for persons or sequences
+_MOST = 0.9  # of the pictures are in groups of so many
+_WORDS = 4  # so many names without a digit do: FER2013 has Training_, PublicTest_ and PrivateTest_
+_TOO_MANY = 1000  # names, when most of the first pictures have one of their own
+
+
+class Likely(NamedTuple):
+    """Groups that the file names suggest: how many, the largest, and the regular expression that finds them."""
+
+    groups: int
+    example: str
+    group_by: str
+
+
+def is_column(group_by: str) -> bool:
+    """Whether a value of `split.group_by` names a column of `groups.csv`, rather than being a regular expression."""
+    return _WORD.fullmatch(group_by) is not None
+
+
+def read_groups(dataset: Dataset, input_dir: Path) -> dict[str, dict[str, str]]:
+    """Read `groups.csv` in `input_dir`: column -> path in the data set -> group; nothing where there is no such file.
+
+    Its columns are `path` and one for each way to group; an empty field is no group. Raises UserError.
+    """
+    path = input_dir / FILE
+    if not path.is_file():
+        return {}
+    header, rows = read_rows(path, of="groups")
+    kinds = [name for name in header if name != "path"]
+    if "path" not in header or not kinds or len(set(header)) < len(header) or not all(map(is_column, kinds)):
+        raise DatasetError(
+            f"{path}: its first line is {','.join(header)!r}; expected the column `path` and one or more others, such "
+            "as `subject`, each name once and of letters, digits, `_`, `-` and spaces"
+        )
+    groups: dict[str, dict[str, str]] = {kind: {} for kind in kinds}
+    seen: set[str] = set()
+    for number, row in enumerate(rows, start=2):
+        fields = dict(zip(header, row, strict=True))
+        where = f"{path}, line {number}"
+        member = picture_named(fields["path"], dataset, where=where)
+        if member in seen:
+            raise DatasetError(f"{where}: {member} is on an earlier line too; keep one of them")
+        seen.add(member)
+        for kind in kinds:
+            if group := fields[kind].strip():
+                groups[kind][member] = group
+    return groups
+
+
+def number_groups(faces: Sequence[Face], group_by: str, facts: Path) -> np.ndarray | None:
+    """Number the pictures so that those of one group share a number: int64 [n]; None where `group_by` is empty.
+
+    Args:
+        group_by: a regular expression on the path, or a column of `groups.csv`.
+        facts: the table that the download stage wrote.
+
+    Raises DatasetError when a column is not there, a picture has no group, or the groups would change nothing.
+    """
+    if not group_by:
+        return None
+    names = _of_column(faces, group_by, facts) if is_column(group_by) else _of_paths(faces, group_by)
+    numbers: dict[str, int] = {}
+    found = np.fromiter((numbers.setdefault(name, len(numbers)) if name else -1 for name in names), np.int64)
+    if (without := np.flatnonzero(found < 0)).size:
+        raise DatasetError(
+            f"{_quoted(group_by)} gives {len(without):,} of {len(faces):,} pictures no group, such as "
+            f"{shown(faces[int(without[0])].path)}; "
+            + (f"fill in that column of {FILE}" if is_column(group_by) else "it must find one in every path")
+        )
+    if len(numbers) in (1, len(faces)):
+        each = "all {:,} pictures one group" if len(numbers) == 1 else "each of {:,} pictures a group of its own"
+        raise DatasetError(
+            f"{_quoted(group_by)} gives {each.format(len(faces))}, such as {shown(next(iter(numbers)))!r}; expected "
+            "several groups of several pictures"
+        )
+    return found
+
+
+def likely_groups(faces: Iterable[Face]) -> Likely | None:
+    """The groups that the file names suggest, as `subject07_take2_0031` does: few names at the front, with many files.
+
+    None where they suggest none, or name the label only.
+    """
+    counted = [_Counted(pattern) for pattern in _USUAL]
+    labels: set[str] = set()
+    for face in faces:
+        labels.add(face.label)
+        counted = [each for each in counted if each.goes_on(face)]
+        if not counted:
+            return None
+    return next((likely for each in counted if (likely := each.judge(len(labels)))), None)
+
+
+class _Counted:
+    """How often each name occurs that a regular expression finds."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern, self._search = pattern, re.compile(pattern).search
+        self._counts: Counter[str] = Counter()
+        self._labels: dict[str, set[str]] = {}
+        self._faces = self._without = 0
+
+    def goes_on(self, face: Face) -> bool:
+        """Count one more picture; False where too many have a name of their own, or none."""
+        self._faces += 1
+        if found := self._search(face.name):
+            self._counts[found[1]] += 1
+            self._labels.setdefault(found[1], set()).add(face.label)
+        else:
+            self._without += 1
+        return len(self._counts) + self._without < max(_TOO_MANY, self._faces // 2)
+
+    def judge(self, labels: int) -> Likely | None:
+        groups = {name: count for name, count in self._counts.items() if count >= _MANY}
+        if not groups or sum(groups.values()) < _MOST * self._faces:
+            return None
+        numbered = all(any(map(str.isdigit, name)) for name in groups)
+        only_labels = len(groups) <= labels and all(len(self._labels[name]) == 1 for name in groups)
+        if only_labels or len(groups) < (2 if numbered else _WORDS):
+            return None
+        return Likely(len(groups), max(groups, key=lambda name: groups[name]), self._pattern)
+
+
+def _of_column(faces: Iterable[Face], kind: str, facts: Path) -> Iterator[str]:
+    column = GROUP_PREFIX + kind
+    with readable_facts(facts):
+        there = [name for name in pd.read_csv(facts, nrows=0).columns if name.startswith(GROUP_PREFIX)]
+        if column in there:
+            table = pd.read_csv(facts, usecols=["path", column], dtype=str, keep_default_na=False)
+            groups = dict(zip(table["path"], table[column], strict=True))
+            return (groups.get(face.path, "") for face in faces)
+    kinds = [name.removeprefix(GROUP_PREFIX) for name in there]
+    found = f"it has {kinds}{did_you_mean(kind, kinds)}" if kinds else f"no {FILE} lies beside the pictures"
+    raise DatasetError(
+        f"{_quoted(kind)} names a column of {FILE}, but {found}; name one of its columns, or write a regular "
+        r"expression such as 'subject(\d+)'"
+    )
+
+
+def _of_paths(faces: Iterable[Face], pattern: str) -> Iterator[str]:
+    search = re.compile(pattern).search
+    for face in faces:
+        found = search(face.path)
+        yield (found[min(1, found.re.groups)] or "") if found else ""
+
+
+def _quoted(group_by: str) -> str:
+    return f"split.group_by: {group_by!r}"
