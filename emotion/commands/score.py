@@ -1,32 +1,71 @@
 """How good a model is on your own pictures: a folder with one subfolder for each label.
 
 Prints the accuracy with a 95 % interval, the recall of each label, and the confusion matrix. Unless --no-detect is
-given, the most prominent face of each picture counts; pictures without a face are counted but not scored.
+given, the most prominent face of each picture counts; pictures without a face are counted but not scored. Subfolders
+that are called otherwise than the model's labels are named with --labels.
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from emotion.commands.options import add_model_options, predictor_from
-from emotion.foundation.errors import shown
+from emotion.foundation.errors import UserError, shown
 from emotion.inference.labelled_pictures import labelled_pictures, score
+
+_EXPECTED = "expected a params.yaml, or old=new,… such as furious=cross,unsure="
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `emotion score`."""
     parser.add_argument("folder", type=Path, help="with a subfolder for each label, named after it")
     add_model_options(parser)
+    parser.add_argument(
+        "--labels",
+        metavar="NAMES",
+        help="what the model calls the subfolders: a params.yaml (its data.labels), or old=new,… (old= leaves it out)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Score and print; 2 when a file could not be used, else 0."""
     predictor = predictor_from(arguments)
-    pictures = labelled_pictures(arguments.folder, predictor.labels)
+    names = parse_names(arguments.labels) if arguments.labels is not None else {}
+    pictures = labelled_pictures(arguments.folder, predictor.labels, names)
     scored = score(predictor, pictures)
     for source, reason in scored.errors:
         print(f"emotion: {shown(source)}: {shown(reason)}", file=sys.stderr)
     print(json.dumps(scored.as_dict(), indent=2) if arguments.json else "\n".join(scored.lines()))
     return 2 if scored.errors else 0
+
+
+def parse_names(text: str) -> dict[str, str | None]:
+    """Read what a person gives as --labels: a params.yaml, or `old=new,…`; an empty `new` is None. Raises UserError."""
+    if "=" not in text or Path(text).is_file():
+        return _names_in(Path(text))
+    names: dict[str, str | None] = {}
+    for part in text.split(","):
+        old, equals, new = (each.strip() for each in part.partition("="))
+        if not old or not equals or old in names:
+            raise UserError(f"--labels: {part.strip()!r} is not old=new, or {old!r} is there twice; {_EXPECTED}")
+        names[old] = new or None
+    return names
+
+
+def _names_in(path: Path) -> dict[str, str | None]:
+    if not path.is_file():
+        raise UserError(f"--labels: there is no file {shown(path)}; {_EXPECTED}")
+    try:
+        from emotion.foundation.params import read_params
+    except ImportError:
+        raise UserError("--labels: a params.yaml needs the extra `pipeline`; write the names out: old=new,…") from None
+    data = read_params(path).get("data")
+    names = data.get("labels") if isinstance(data, Mapping) else None
+    if not isinstance(names, Mapping) or not all(
+        isinstance(old, str) and (new is None or isinstance(new, str)) for old, new in names.items()
+    ):
+        raise UserError(f"--labels: {shown(path)} has no data.labels that map old names to new ones; {_EXPECTED}")
+    return dict(names)

@@ -26,6 +26,7 @@ from emotion.foundation.errors import UserError
 
 _POLL_S = 2.0
 _STOP_S = 60.0  # how long a stopped experiment may take to clean up
+_SIGNIFICANT = 0.05  # what happens more rarely by chance is no chance
 _FAILURES = 3  # in a row: then it is not the proposals' fault
 
 
@@ -240,7 +241,42 @@ def run(arguments: argparse.Namespace) -> int:
     files = draw(study, Path(".cache", "search"))
     best = f"{arguments.name}-{study.best_trial.number}"
     print(f"{' and '.join(map(str, files))} show the search; the best is {best}: `dvc exp apply {best}`")
+    if counts := held_out(best):
+        trials = sum(trial.state.name == "COMPLETE" for trial in study.trials)
+        print(against_chance(best, study.best_value, counts, trials))
     return 0
+
+
+def held_out(experiment: str) -> dict[str, int]:
+    """Label -> pictures, of an experiment's validation set; empty where the experiment is no longer there."""
+    refs = _output("git", "for-each-ref", "--format=%(refname)", "refs/exps").split()
+    ref = next((ref for ref in refs if ref.endswith(f"/{experiment}")), None)
+    if ref is None:
+        return {}
+    counts = json.loads(_output("git", "show", f"{ref}:metrics/split.json"))["images"]["val"]
+    return {label: count for label, count in counts.items() if label != "total"}
+
+
+def against_chance(best: str, accuracy: float, counts: Mapping[str, int], trials: int) -> str:
+    """Say how the best of some trials compares with always saying the most frequent label.
+
+    It is better by more than chance explains where a binomial test says so at 5 %, divided by the number of trials.
+
+    Args:
+        accuracy: of the best trial, a fraction of the validation pictures.
+        counts: label -> validation pictures.
+    """
+    from scipy.stats import binom
+
+    total, common = sum(counts.values()), max(counts, key=lambda label: counts[label])
+    right, share = round(accuracy * total), counts[common] / total
+    what = f"{right} of {total} validation pictures; always saying {common!r} would get {counts[common]} right"
+    if trials * binom.sf(right - 1, total, share) < _SIGNIFICANT:
+        return f"{best} is right for {what}"
+    return (
+        f"warning: no trial is better than guessing by more than chance explains: {best} is right for {what}. Train "
+        "longer (train.epochs) in smaller batches (train.batch_size), or with more pictures: docs/own-data.md"
+    )
 
 
 def open_study(name: str, *, seed: int, folder: Path = Path(".cache", "search")) -> Any:

@@ -1,7 +1,7 @@
 """Score a predictor on labelled pictures with NumPy alone: the plain install has neither SciPy nor scikit-learn."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 
 from emotion.dataset.labels import OTHER_NAMES
 from emotion.dataset.picture_files import pictures_below
-from emotion.foundation.errors import UserError
+from emotion.foundation.errors import UserError, did_you_mean
 from emotion.inference.predictor import Predictor
 
 
@@ -88,11 +88,23 @@ class Scored:
         return float(self.confusion[index, index] / self.confusion[index].sum())
 
 
-def labelled_pictures(folder: Path, labels: Sequence[str]) -> list[tuple[Path, str]]:
+def labelled_pictures(
+    folder: Path, labels: Sequence[str], names: Mapping[str, str | None] | None = None
+) -> list[tuple[Path, str]]:
     """List (picture, label) of a folder with a subfolder for each label, sorted.
 
-    Raises UserError: no folder, no picture, or a subfolder that is not one of the labels.
+    Args:
+        labels: the model's.
+        names: subfolder -> label, as the pipeline's `data.labels` has it; None leaves its pictures out.
+
+    Raises UserError: no folder, no picture, a subfolder that is not one of the labels, or a name for none of them.
     """
+    names = names or {}
+    if unknown := sorted({label for label in names.values() if label is not None} - set(labels)):
+        raise UserError(
+            f"--labels renames to {unknown[0]!r}, which the model does not know{did_you_mean(unknown[0], labels)}; its "
+            f"labels are {', '.join(labels)}"
+        )
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; give one with a subfolder for each label: {', '.join(labels)}")
     by_name = {other: label for other, label in OTHER_NAMES.items() if label in labels}
@@ -100,13 +112,19 @@ def labelled_pictures(folder: Path, labels: Sequence[str]) -> list[tuple[Path, s
     found, strange = [], []
     for subfolder in sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
         pictures = pictures_below(subfolder)
-        if subfolder.name.lower() in by_name:
+        if subfolder.name in names:
+            label = names[subfolder.name]
+            found += [(picture, label) for picture in pictures if label is not None]
+        elif subfolder.name.lower() in by_name:
             found += [(picture, by_name[subfolder.name.lower()]) for picture in pictures]
         elif pictures:
             strange.append(subfolder.name)
     expected = f"the model's labels are {', '.join(labels)}"
     if strange:
-        raise UserError(f"{folder}: {', '.join(strange)} is not a label; {expected}. Rename or move such subfolders")
+        raise UserError(
+            f"{folder}: {', '.join(strange)} is not a label; {expected}. Rename or move such subfolders, or say with "
+            "--labels what they are"
+        )
     if not found:
         raise UserError(f"{folder} has no pictures in a subfolder named after a label; {expected}")
     return found

@@ -1,6 +1,7 @@
 """Train a network: faces -> the weights to keep."""
 
 import re
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -114,6 +115,9 @@ def train_network(
     if recipe.portable:
         check_portable(model, task.network_name, setting="train.portable")
     phases = _phases(task.network, model, recipe)
+    if process_index() == 0:
+        for doubt in recipe.doubts(len(task.train), task.steps):
+            print(f"warning: {doubt}", file=sys.stderr)
     keeper = KeepWeights(keep=recipe.keep, averaged=recipe.ema_decay > 0, ema_decay=recipe.ema_decay)
     session = Session(recipe, state_file, history_path, keeper)
     if not session.history:

@@ -1,5 +1,6 @@
 """The training recipe: every knob of the `train` section."""
 
+import math
 import re
 from typing import Any, Literal, Self
 
@@ -54,6 +55,35 @@ class Recipe(Params):
         return self.model_dump(
             include={"backend", "precision", "portable", "intra_op_threads", "inter_op_threads", "devices"}
         )
+
+    def doubts(self, images: int, steps: int) -> list[str]:
+        """What is allowed, but cannot work as it is meant with so few data: a line each, with what to set.
+
+        Args:
+            images: to learn from.
+            steps: in an epoch.
+        """
+        found, run = [], self.epochs * steps
+        if self.batch_size > max(images / 10, self.devices):
+            found.append(
+                f"train.batch_size: {self.batch_size} is more than a tenth of {images:,} pictures to learn from, so an "
+                f"epoch has {steps} step{'s' * (steps > 1)}; set it to {max(images // 10, 1)} or less"
+            )
+        if self.warmup_epochs > self.epochs / 2:
+            found.append(
+                f"train.warmup_epochs: {self.warmup_epochs} is more than half of train.epochs: {self.epochs}, so the "
+                f"learning rate falls as soon as it is there; set it to {self.epochs / 5:g} or less"
+            )
+        # As `emotion.training.optimizer.average_warm_up` has it: the decay after n steps is at most (1 + n) / (10 + n).
+        needed = math.ceil(round((10 * self.ema_decay - 1) / (1 - self.ema_decay), 6))
+        if self.ema_decay and run < needed:
+            reached = (1 + run) / (10 + run)
+            found.append(
+                f"train.ema_decay: {self.ema_decay} is reached after {needed:,} steps, but the run has {run:,} "
+                f"(epochs x steps), so the average of the weights cannot settle; set it to {reached - 0.005:.2f} or "
+                "less, or train longer"
+            )
+        return found
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

@@ -195,6 +195,52 @@ def test_score_explains_wrong_folders(tmp_path, capsys, folder, message):
     assert message in capsys.readouterr().err
 
 
+NAMES = {"joyous": "happy", "glad": "happy", "grim": "sad", "odd": None}
+
+
+@pytest.mark.parametrize("given", ["file", "written out"])
+def test_score_takes_other_names_of_labels(tmp_path, capsys, given):
+    for number, name in enumerate([*NAMES, "Surprise"]):
+        (tmp_path / "faces" / name).mkdir(parents=True)
+        (tmp_path / "faces" / name / "a.png").write_bytes(png(drawn_face(number)))
+    names = "joyous=happy, glad=happy,grim=sad,odd="
+    if given == "file":
+        names = tmp_path / "params.yaml"
+        names.write_text("data:\n  labels: {joyous: happy, glad: happy, grim: sad, odd: null}\n")
+    assert emotion("score", tmp_path / "faces", "--no-detect", "--json", "--labels", names) == 0
+    report = json.loads(capsys.readouterr().out)
+    counts = {label: sum(row.values()) for label, row in report["confusion"].items()}
+    assert counts == {"happy": 2, "sad": 1, "surprise": 1}
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ("", "there is no file"),
+        ("gone.yaml", "there is no file gone.yaml; expected a params.yaml, or old=new"),
+        ("joyous=joy", "renames to 'joy', which the model does not know; its labels are angry"),
+        ("joyous=hapy", "did you mean 'happy'?"),
+        ("a=happy,a=sad", "'a=sad' is not old=new, or 'a' is there twice"),
+        ("=happy", "'=happy' is not old=new"),
+        ("a=happy,b", "'b' is not old=new"),
+        ("list.yaml", "has no data.labels that map old names to new ones"),
+        ("numbers.yaml", "has no data.labels that map old names to new ones"),
+        ("empty.yaml", "must hold sections"),
+        ("joyous=happy", "grim is not a label"),
+    ],
+)
+def test_score_explains_wrong_names_in_one_line(tmp_path, capsys, monkeypatch, names, message):
+    monkeypatch.chdir(tmp_path)
+    for name in ("joyous", "grim"):
+        (tmp_path / "faces" / name).mkdir(parents=True)
+        (tmp_path / "faces" / name / "a.png").write_bytes(png(drawn_face(3)))
+    for name, text in (("list", "data: [a]"), ("numbers", "data: {labels: {a: 1}}"), ("empty", "")):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    assert emotion("score", "faces", "--no-detect", "--labels", names) == 2
+    err = capsys.readouterr().err
+    assert message in err and err.count("\n") == 1
+
+
 def test_wilson_interval_by_hand():
     low, high = wilson_interval(8, 10)
     assert (low, high) == pytest.approx((0.4902, 0.9433), abs=1e-4)

@@ -1,6 +1,7 @@
 """The search: proposals, pruning from outside, budget, resuming; experiments are stood in for."""
 
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -159,3 +160,36 @@ def test_a_terminated_search_is_interrupted() -> None:
     with pytest.raises(KeyboardInterrupt), search._ended_as_by_ctrl_c():
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is not signal.default_int_handler
+
+
+COUNTS = {"angry": 20, "happy": 40, "sad": 36}
+
+
+def test_a_best_trial_that_learnt_something_is_compared_with_guessing() -> None:
+    assert search.against_chance("s-3", 60 / 96, COUNTS, 7) == (
+        "s-3 is right for 60 of 96 validation pictures; always saying 'happy' would get 40 right"
+    )
+
+
+@pytest.mark.parametrize(("right", "trials", "warned"), [(40, 1, True), (49, 1, False), (49, 3, True), (53, 7, False)])
+def test_a_search_says_that_no_trial_is_better_than_guessing(right: int, trials: int, warned: bool) -> None:
+    """Of 96 with a share of 40/96, 49 or more come by chance with a probability of 0.041."""
+    told = search.against_chance("s-3", right / 96, COUNTS, trials)
+    assert told.startswith("warning: no trial is better than guessing") is warned
+    assert "\n" not in told
+
+
+def test_the_validation_set_of_an_experiment_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics/split.json").write_text('{"images": {"val": {"total": 3, "a": 2, "b": 1}}}')
+    who = ("-c", "user.name=t", "-c", "user.email=t@example.invalid")
+    for command in (
+        ["init", "-q"],
+        ["add", "."],
+        [*who, "commit", "-qm", "x"],
+        ["update-ref", "refs/exps/ab/c/s-1", "HEAD"],
+    ):
+        subprocess.run(["git", *command], check=True)
+    assert search.held_out("s-1") == {"a": 2, "b": 1}
+    assert search.held_out("s-11") == {}
