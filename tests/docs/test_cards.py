@@ -42,6 +42,7 @@ def test_the_data_card_tells_the_pipelines_counts(tmp_path: Path) -> None:
         votes=VotesParams(outlier_votes=1, agreement="majority"),
         seed=0,
         group_duplicates="near",
+        group_by="",
         drop_train_copies_of_test=False,
         near=near,
     )
