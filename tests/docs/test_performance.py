@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from pytest import approx
 
@@ -115,15 +117,28 @@ def test_the_share_of_the_peak_counts_six_flop_a_multiply_add() -> None:
     assert (figures["share_of_own_peak"], figures["parts_spread_ms"]) == (0.375, {"input": 1.0})
 
 
-def test_growth_tells_times_and_bytes_a_face() -> None:
-    def figures(images: int, seconds: float, peak: int) -> growth.Figures:
-        stage = {"seconds": seconds, "peak_memory_mb": 100}
-        training = {"images": images, "pixels_mb": images / 1024, "peak_memory_mb": peak}
-        return {"images": images, "split": stage, "preprocess": stage, "training": training}
+def test_growth_runs_every_stage_as_dvc_yaml_has_it() -> None:
+    params = {"data": {"source": "local"}, "model": {"members": [0, 3]}}
+    found = growth.commands(params)
+    assert list(found) == [
+        *("download", "split", "preprocess@train", "preprocess@val", "preprocess@test"),
+        *("train@0", "train@3", "evaluate", "report"),
+    ]
+    assert not [words for words in found.values() for word in words if "$" in word]
+    assert "--input-dir data/local" in " ".join(found["download"])
+    assert "--records data/tfrecords/val" in " ".join(found["preprocess@val"])
 
-    found = growth.growth(figures(1024, 2.0, 500), figures(10240, 19.0, 518))
-    assert found["split"] == {"seconds": 9.5, "peak_memory_mb": 1.0}
-    assert found["training"] == {"bytes_a_face": 2048, "pixel_bytes_a_face": 1024}
+
+def test_growing_pictures_are_the_same_each_time_and_a_tenth_are_copies() -> None:
+    size = growth.Size(2000, 24, 3)
+    picture, original, copy = (
+        cv2.imdecode(np.frombuffer(growth.draw(number, size), np.uint8), cv2.IMREAD_UNCHANGED)
+        for number in (7, 1010 - 999, 1010)
+    )
+    assert picture.shape == (24, 24, 3) and growth.draw(7, size) == growth.draw(7, size) != growth.draw(8, size)
+    assert (
+        np.corrcoef(original.ravel(), copy.ravel())[0, 1] > 0.95 > np.corrcoef(original.ravel(), picture.ravel())[0, 1]
+    )
 
 
 def test_a_process_is_measured_alone() -> None:

@@ -8,11 +8,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from emotion.palette import LINES
+from emotion.report.charts import drawn, png
 from emotion.report.page import percent, render_text
 
 _TEMPLATE = Path(__file__).parent / "templates/performance.md.j2"
 _ROOT = Path(__file__).parents[2]
 _RESULTS = _ROOT / "benchmarks/results"
+GROWING = ("download", "split", "preprocess@train", "train@0", "evaluate", "report")  # the other two are like the third
 NOT_MEASURABLE = "not measurable"
 
 
@@ -21,7 +24,27 @@ def performance_text(results: Path) -> str:
     found = {name: results / f"{name}.json" for name in ("tutorials", "steps", "precision", "seeds", "growth")}
     context = {name: json.loads(path.read_text()) if path.exists() else None for name, path in found.items()}
     helpers = (whole, reached, fewer, times, taken, milliseconds, share)
-    return render_text(_TEMPLATE, {**context, **{helper.__name__: helper for helper in helpers}})
+    return render_text(_TEMPLATE, {**context, "growing": GROWING, **{helper.__name__: helper for helper in helpers}})
+
+
+def growth_picture(growth: dict[str, Any]) -> bytes:
+    """Draw seconds and peak memory of each stage over the number of grey pictures, as a PNG."""
+    grey = sorted((size for size in growth.values() if size["channels"] == 1), key=lambda size: size["images"])
+    images = [size["images"] for size in grey]
+    with drawn(9.0, 4.2, ncols=2) as (figure, (time, memory)):
+        for stage, colour in zip(GROWING, LINES, strict=False):
+            costs = [size["stages"][stage] for size in grey]
+            time.plot(images, [cost["seconds"] for cost in costs], "o-", color=colour, label=stage)
+            memory.plot(images, [cost["peak_memory_mb"] for cost in costs], "o-", color=colour, label=stage)
+        time.set(xscale="log", yscale="log", ylabel="seconds of the stage")
+        memory.set(xscale="log", ylim=(0, None), ylabel="peak memory, MB")
+        time.yaxis.set_major_formatter("{x:,g}")
+        for axes in (time, memory):
+            axes.set_xlabel("pictures")
+            axes.set_xticks(images, [f"{count:,}" for count in images])
+            axes.minorticks_off()
+        memory.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        return png(figure)
 
 
 def taken(result: dict[str, Any]) -> str:
@@ -73,6 +96,8 @@ def main() -> None:
     parser.add_argument("--docs", type=Path, default=_ROOT / "docs", help="folder for performance.md")
     arguments = parser.parse_args()
     (arguments.docs / "performance.md").write_text(performance_text(arguments.results))
+    if (growth := arguments.results / "growth.json").exists():
+        (arguments.docs / "growth.png").write_bytes(growth_picture(json.loads(growth.read_text())))
 
 
 if __name__ == "__main__":
