@@ -109,13 +109,18 @@ def test_columns_are_read_as_text_and_empty_fields_are_no_group(tmp_path: Path) 
         (GOOD + "glad/9.png,1,\n", "line 5: the data set has no picture 'glad/9.png'; expected paths such as"),
         (GOOD + "train/glad/1.png,1,\n", "line 5: train/glad/1.png is on an earlier line too"),
         (GOOD + "glad/1.png,1\n", "line 5: 2 fields, but the header has 3"),
-        (GOOD + "glad/1.png,\0\n" + "x" * 200_000, "cannot be read as a CSV of groups"),
     ],
 )
 def test_a_wrong_file_is_refused_in_one_line(text: str, says: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=says) as caught:
         beside(tmp_path, text)
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_text_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "groups.csv").write_bytes(b"path,subject\n\xff\xfe,7\n")
+    with pytest.raises(UserError, match="cannot be read as a CSV of groups"):
+        read_groups(FACES, tmp_path)
 
 
 def test_merged_and_dropped_labels_take_their_groups_along() -> None:
