@@ -20,7 +20,10 @@ else:
         if name == "__version__":
             from importlib import metadata
 
-            return metadata.version("emotion")
+            try:
+                return metadata.version("emotion")
+            except metadata.PackageNotFoundError:  # a folder that was never installed
+                return "unknown"
         from emotion.inference import predictor
 
         return getattr(predictor, name)

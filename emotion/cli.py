@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
+import emotion
 from emotion.foundation.errors import UserError, disk_problem, shown
 
 BAD_INPUT = 2
 INTERRUPTED = 130
-_EXTRAS_HELP = "pip install 'emotion[pipeline]' (for `search`: 'emotion[pipeline,search]')"
+_EXTRAS = {"search": "pipeline,search"}  # what a subcommand needs, where that is more than `pipeline`
 
 # name: (module, what it does)
 COMMANDS = {
@@ -66,7 +67,7 @@ def _run(argv: list[str]) -> int:
         if name is None:
             return _overview(argv)
         module = importlib.import_module(COMMANDS[name][0])
-        return int(module.run(_parser(name, module).parse_args(argv[1:])))
+        return int(module.run(_parser(name, module).parse_intermixed_args(argv[1:])))
     except SystemExit as stop:  # argparse: --help, or a wrong option
         return stop.code if isinstance(stop.code, int) else BAD_INPUT
     except UserError as error:
@@ -74,11 +75,18 @@ def _run(argv: list[str]) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] in ("emotion", "stages"):
             raise
-        return complain(f"`emotion {argv[0]}` needs {error.name}, which the plain install lacks: {_EXTRAS_HELP}")
+        return complain(_lacks(argv[0], str(error.name)))
     except OSError as error:
         return _output_lost(error)
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _lacks(command: str, module: str) -> str:
+    from emotion.install_hint import install_command  # here, as it takes as long to import as all the rest
+
+    how = install_command(_EXTRAS.get(command, "pipeline"))
+    return f"`emotion {command}` needs {module}, which the plain install lacks: {how}"
 
 
 def _output_lost(error: OSError) -> int:
@@ -119,10 +127,14 @@ def _parser(name: str, module: ModuleType) -> argparse.ArgumentParser:
 
 def _overview(argv: Sequence[str]) -> int:
     parser = OneLineParser(prog="emotion", description="Recognise the emotion of faces.")
-    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    parser.add_argument("--version", action="store_true", help="print the version")
+    subparsers = parser.add_subparsers(metavar="COMMAND")
     for name, (_, what) in COMMANDS.items():
         subparsers.add_parser(name, help=what)
-    parser.parse_args(argv)
+    if parser.parse_args(argv).version:
+        print(f"emotion {emotion.__version__}")
+    else:
+        parser.print_help(sys.stdout)
     return 0
 
 

@@ -9,6 +9,7 @@ import socket
 
 from emotion.commands.options import add_model_options, predictor_from
 from emotion.foundation.errors import UserError
+from emotion.install_hint import install_command
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
         from emotion.web.server import MAX_FRAME_BYTES, allowed_hosts, create_app, is_loopback
         from emotion.web.serving import server_config
     except ImportError as error:
-        raise UserError(f"the web page needs {error.name}: pip install 'emotion[app]'") from None
+        raise UserError(f"the web page needs {error.name}: {install_command('app')}") from None
     if not 0 < arguments.max_upload_mb <= 1000:
         raise UserError(f"--max-upload-mb is {arguments.max_upload_mb}; it must be more than 0, and at most 1000")
     limit_bytes = int(arguments.max_upload_mb * 1e6)

@@ -6,12 +6,13 @@ from pathlib import Path
 from emotion.foundation.errors import UserError
 from emotion.inference.chosen_prior import TRAINING
 from emotion.inference.detector import YuNet
+from emotion.inference.merging import parse_groups
 from emotion.inference.models import PUBLISHED
 from emotion.inference.predictor import Predictor
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """--model, --no-detect, --min-score, --prior, --min-confidence."""
+    """--model, --no-detect, --min-score, --largest, --prior, --merge, --min-confidence."""
     parser.add_argument(
         "--model",
         type=Path,
@@ -28,11 +29,24 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         help="what the face detector is less sure of than S (0 to 1) is no face (default %(default)s)",
     )
     parser.add_argument(
+        "--largest",
+        action="store_true",
+        help="the first face only: the largest, unless the face detector is less sure of it",
+    )
+    parser.add_argument(
         "--prior",
         default=TRAINING,
         metavar="PRIOR",
         help="how frequent the labels are where the pictures come from: training (default), even, label=share,… or a "
         "JSON file; the probabilities are recomputed by Bayes' rule",
+    )
+    parser.add_argument(
+        "--merge",
+        action="append",
+        default=[],
+        metavar="NAME=LABEL,…",
+        help="one label in place of several, whose probabilities add up: negative=angry,disgust,fear,sad; once for "
+        "each new label",
     )
     parser.add_argument(
         "--min-confidence",
@@ -45,6 +59,8 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 def predictor_from(arguments: argparse.Namespace) -> Predictor:
     """Build the Predictor that the options ask for. Raises UserError."""
+    if arguments.largest and arguments.no_detect:
+        raise UserError("--largest chooses among the faces that are found, and --no-detect finds none; leave one out")
     detector = None if arguments.no_detect else "default"
     models = arguments.model or [PUBLISHED]
     return Predictor(
@@ -52,6 +68,8 @@ def predictor_from(arguments: argparse.Namespace) -> Predictor:
         detector=detector,  # type: ignore[arg-type]
         min_score=arguments.min_score,
         prior=arguments.prior,
+        merge=parse_groups(arguments.merge),
+        largest=arguments.largest,
         min_confidence=arguments.min_confidence,
     )
 

@@ -1,50 +1,151 @@
 """Find every face in pictures, folders and globs, and recognise its emotion.
 
 One row per face, the most prominent first, pictures in the order given. A file that cannot be used is reported on
-stderr and skipped; the exit status is then 2.
+stderr and skipped; the exit status is then 2. With --boxes FILE you say where the faces are, in place of the detector.
 """
 
 import argparse
+import contextlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from emotion.commands.options import add_model_options, new_folder, predictor_from
+from emotion.commands.progress import progress
 from emotion.dataset.picture_files import expand
-from emotion.foundation.errors import shown
+from emotion.foundation.errors import UserError, shown
+from emotion.foundation.files import written_whole
 from emotion.inference.annotation import annotated_name, write_annotated
+from emotion.inference.given_boxes import BoxFile, read_box_file
+from emotion.inference.predictor import Prediction, Predictor
 from emotion.inference.writers import CsvWriter, JsonWriter, TableWriter
+
+Writer = type[TableWriter] | type[JsonWriter] | type[CsvWriter]
+_EXAMPLE = """\
+emotion predict photo.jpg folder/                  # every face: its label, probabilities and box
+emotion predict folder/ --output faces.csv         # for programs; `emotion predict --help` lists all options
+"""
+_WRITERS: Mapping[str, Writer] = {".csv": CsvWriter, ".json": JsonWriter}  # by the output's suffix
+_MOST_FAULTS = 20  # of a file of boxes that are listed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `emotion predict`."""
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="pictures, folders, quoted globs")
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="pictures, folders, quoted globs")
     add_model_options(parser)
+    parser.add_argument(
+        "--boxes",
+        type=Path,
+        metavar="FILE",
+        help="where the faces are: a .csv with the columns path, left, top, width, height (pixels of the upright "
+        "picture), or a .json, as --csv and --json write them; without PATH, all pictures that it names",
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
         "--json", action="store_const", dest="writer", const=JsonWriter, help="a JSON list, one item per picture"
     )
     form.add_argument("--csv", action="store_const", dest="writer", const=CsvWriter, help="CSV, one row per face")
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="write to FILE, as CSV or JSON where its name ends in .csv or .json"
+    )
     parser.add_argument("--annotate", type=Path, metavar="DIR", help="also write the pictures with boxes and bars")
-    parser.set_defaults(writer=TableWriter)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict and print; 2 when a file could not be used, else 0."""
-    paths = list(expand(arguments.paths))
+    if not arguments.paths and not arguments.boxes:
+        print(_EXAMPLE, end="", file=sys.stderr)
+        return 2
+    _check(arguments)
+    boxes = read_box_file(arguments.boxes) if arguments.boxes else None
+    if boxes and boxes.faults:
+        return _tell(boxes.faults)
+    paths = list(expand(arguments.paths)) if arguments.paths or not boxes else boxes.paths
+    if boxes and not any(boxes.of(path) is not None for path in paths):
+        ways = f"it names {shown(boxes.paths[0])}, and here is {shown(paths[0])}"
+        raise UserError(f"--boxes {boxes.name} has no row for any of the pictures: {ways}")
     predictor = predictor_from(arguments)
+    return _write(arguments, predictor, paths, _predictions(predictor, paths, boxes))
+
+
+def _write(
+    arguments: argparse.Namespace, predictor: Predictor, paths: Sequence[Path], predictions: Iterable[Prediction]
+) -> int:
+    """Print or write the predictions as they come, and annotated pictures where asked for; returns the exit status."""
     folder = new_folder(arguments.annotate) if arguments.annotate else None
     taken = [path.name for path in paths if folder and path.absolute().parent.resolve() == folder.resolve()]
-    status, names = 0, NumberedNames(taken)
-    with arguments.writer(sys.stdout, predictor.labels) as writer:
-        for prediction in predictor.predict_many(paths):
-            writer.write(prediction)
+    status, names, writer_of = 0, NumberedNames(taken), _writer_of(arguments)
+    to_terminal = not arguments.output and sys.stdout.isatty()
+    no_bar = to_terminal and writer_of is JsonWriter  # which leaves its last line open
+    with (
+        _opened(arguments.output) as out,
+        writer_of(out, predictor.labels) as writer,
+        progress(len(paths), "pictures", hidden=no_bar) as done,
+    ):
+        for prediction in predictions:
+            with done.aside() if to_terminal else contextlib.nullcontext():
+                writer.write(prediction)
             if prediction.error is not None:
-                print(f"emotion: {shown(prediction.source)}: {shown(prediction.error)}", file=sys.stderr)
                 status = 2
+                with done.aside():
+                    print(f"emotion: {shown(prediction.source)}: {shown(prediction.error)}", file=sys.stderr)
             elif folder is not None:
                 write_annotated(prediction, folder / names.name(annotated_name(Path(prediction.source))))
+            done()
     return status
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Raise UserError for what cannot be meant."""
+    for path in map(Path, arguments.paths):
+        if path.suffix.lower() in _WRITERS and not path.is_dir():
+            raise UserError(f"{path} is no picture; to write the result there, say --output {path}")
+    if arguments.boxes and arguments.no_detect:
+        raise UserError("--boxes says where the faces are, --no-detect that each picture is one; leave one out")
+    if arguments.boxes and arguments.largest:
+        raise UserError("--largest chooses among the faces that are found, not among those of --boxes; leave one out")
+
+
+def _tell(faults: Sequence[str]) -> int:
+    for fault in faults[:_MOST_FAULTS]:
+        print(f"emotion: {shown(fault)}", file=sys.stderr)
+    if len(faults) > _MOST_FAULTS:
+        print(f"emotion: and {len(faults) - _MOST_FAULTS} more like these", file=sys.stderr)
+    return 2
+
+
+def _writer_of(arguments: argparse.Namespace) -> Writer:
+    suffix = arguments.output.suffix.lower() if arguments.output else ""
+    return arguments.writer or _WRITERS.get(suffix, TableWriter)
+
+
+@contextlib.contextmanager
+def _opened(path: Path | None) -> Iterator[TextIO]:
+    """What to write to: stdout without a path, else a file that appears when it is complete."""
+    if path is None:
+        yield sys.stdout
+        return
+    if path.is_dir():
+        raise UserError(f"--output {path} is a folder; name a file in it")
+    is_pipe = path.exists() and not path.is_file()  # /dev/stdout: nothing can be written beside it
+    whole = contextlib.nullcontext(path) if is_pipe else written_whole(path)
+    with whole as part, part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        yield file
+
+
+def _predictions(predictor: Predictor, paths: Sequence[Path], boxes: BoxFile | None) -> Iterator[Prediction]:
+    """Predict in order; what the boxes don't name gets a Prediction with an error."""
+    if boxes is None:
+        yield from predictor.predict_many(paths)
+        return
+    named = [path for path in paths if boxes.of(path) is not None]
+    predictions = predictor.predict_many(named, boxes=map(boxes.of, named))
+    for path in paths:
+        if boxes.of(path) is not None:
+            yield next(predictions)
+        else:
+            yield Prediction(str(path), 0, 0, (), error=f"no row in {boxes.name}", prior=predictor.prior.name)
 
 
 class NumberedNames:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from emotion.commands.options import add_model_options, predictor_from
+from emotion.commands.progress import progress
 from emotion.foundation.errors import UserError, shown
 from emotion.inference.labelled_pictures import labelled_pictures, score
 
@@ -34,8 +35,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Score and print; 2 when a file could not be used, else 0."""
     predictor = predictor_from(arguments)
     names = parse_names(arguments.labels) if arguments.labels is not None else {}
-    pictures = labelled_pictures(arguments.folder, predictor.labels, names)
-    scored = score(predictor, pictures)
+    pictures = labelled_pictures(arguments.folder, predictor.label_of, names)
+    with progress(len(pictures), "pictures") as done:
+        scored = score(predictor, pictures, progress=done)
     for source, reason in scored.errors:
         print(f"emotion: {shown(source)}: {shown(reason)}", file=sys.stderr)
     print(json.dumps(scored.as_dict(), indent=2) if arguments.json else "\n".join(scored.lines()))

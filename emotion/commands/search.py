@@ -23,6 +23,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from emotion.foundation.errors import UserError
+from emotion.install_hint import install_command
 
 _POLL_S = 2.0
 _STOP_S = 60.0  # how long a stopped experiment may take to clean up
@@ -284,7 +285,7 @@ def open_study(name: str, *, seed: int, folder: Path = Path(".cache", "search"))
     try:
         import optuna
     except ImportError:
-        raise UserError("the search needs Optuna; install it with `pip install 'emotion[search]'`") from None
+        raise UserError(f"the search needs Optuna: {install_command('pipeline,search')}") from None
     from optuna.storages.journal import JournalFileBackend
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -58,6 +58,7 @@ def crop_face(image: np.ndarray, box: Box, roll_deg: float = 0.0) -> np.ndarray:
         image, box = _turned(image, box, roll_deg), Box(0, 0, *box.rounded()[2:])
     left, top, width, height = box.rounded()
     rows, columns = image.shape[:2]
+    left, top = min(left, columns - 1), min(top, rows - 1)
     inside = image[max(top, 0) : max(top + height, 1), max(left, 0) : max(left + width, 1)]
     missing = (max(-top, 0), max(top + height - rows, 0), max(-left, 0), max(left + width - columns, 0))
     return cv2.copyMakeBorder(inside, *missing, cv2.BORDER_REPLICATE) if any(missing) else inside
@@ -118,6 +119,21 @@ class YuNet:
         across, down = row[6:8] - row[4:6]  # from the eye on the left to the eye on the right
         roll_deg = float(np.degrees(np.arctan2(down, across)))
         return Found(box, float(row[14]), roll_deg if abs(roll_deg) >= self.TURN_FROM_DEG else 0.0)
+
+
+class FirstOnly:
+    """Another detector's most prominent face alone."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+
+    def for_video(self) -> "FirstOnly":
+        """The same with the faster look of the detector, where it has one."""
+        return FirstOnly(self._detector.for_video()) if isinstance(self._detector, YuNet) else self
+
+    def find(self, image: np.ndarray) -> list[Found]:
+        """At most one face of a uint8 picture [height, width] or [height, width, 3] RGB."""
+        return self._detector.find(image)[:1]
 
 
 def overlap(one: Box, other: Box) -> float:

@@ -19,6 +19,7 @@ from emotion.dataset.picture_files import pictures_below
 from emotion.foundation.errors import UserError
 from emotion.foundation.files import write_entry
 from emotion.inference.models import KerasModel, LiteRTModel, OnnxModel, import_keras
+from emotion.install_hint import install_command
 from emotion.model.about import ABOUT_ENTRY, ModelAbout, format_about, read_about
 from emotion.runtime.quiet import import_tensorflow, quietly
 
@@ -91,7 +92,7 @@ def export(
     try:
         import_keras()
     except ImportError:
-        raise UserError("exporting needs Keras: pip install 'emotion[pipeline]'") from None
+        raise UserError(f"exporting needs Keras: {install_command('pipeline')}") from None
     from emotion.model.file import load_model
 
     faces, labels = comparison_faces(faces_path, about)
@@ -167,7 +168,7 @@ def write_onnx(model: Any, path: Path, about: ModelAbout, **_: Any) -> None:
         import onnx
         import tf2onnx
     except ImportError:
-        raise UserError("exporting to ONNX needs tf2onnx: pip install 'emotion[onnx]'") from None
+        raise UserError(f"exporting to ONNX needs tf2onnx: {install_command('onnx')}") from None
     tf = import_tensorflow()
     signature = [tf.TensorSpec([None, *model.input_shape[1:]], tf.float32, name="pixels")]
     function = tf.function(lambda pixels: model(pixels, training=False), input_signature=signature)

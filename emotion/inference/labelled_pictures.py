@@ -1,7 +1,7 @@
 """Score a predictor on labelled pictures with NumPy alone: the plain install has neither SciPy nor scikit-learn."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,17 +89,19 @@ class Scored:
 
 
 def labelled_pictures(
-    folder: Path, labels: Sequence[str], names: Mapping[str, str | None] | None = None
+    folder: Path, label_of: Mapping[str, str], names: Mapping[str, str | None] | None = None
 ) -> list[tuple[Path, str]]:
     """List (picture, label) of a folder with a subfolder for each label, sorted.
 
     Args:
-        labels: the model's.
+        label_of: label of the models -> what it was merged into, or itself (`Predictor.label_of`); subfolders bear
+            either.
         names: subfolder -> label, as the pipeline's `data.labels` has it; None leaves its pictures out.
 
     Raises UserError: no folder, no picture, a subfolder that is not one of the labels, or a name for none of them.
     """
-    names = names or {}
+    names, merged = names or {}, {label: label for label in label_of.values()} | dict(label_of)
+    labels = list(merged)
     if unknown := sorted({label for label in names.values() if label is not None} - set(labels)):
         raise UserError(
             f"--labels renames to {unknown[0]!r}, which the model does not know{did_you_mean(unknown[0], labels)}; its "
@@ -107,14 +109,14 @@ def labelled_pictures(
         )
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; give one with a subfolder for each label: {', '.join(labels)}")
-    by_name = {other: label for other, label in OTHER_NAMES.items() if label in labels}
-    by_name |= {label.lower(): label for label in labels}
+    by_name = {other: merged[label] for other, label in OTHER_NAMES.items() if label in merged}
+    by_name |= {label.lower(): merged[label] for label in labels}
     found, strange = [], []
     for subfolder in sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
         pictures = pictures_below(subfolder)
         if subfolder.name in names:
             label = names[subfolder.name]
-            found += [(picture, label) for picture in pictures if label is not None]
+            found += [(picture, merged[label]) for picture in pictures if label is not None]
         elif subfolder.name.lower() in by_name:
             found += [(picture, by_name[subfolder.name.lower()]) for picture in pictures]
         elif pictures:
@@ -130,8 +132,13 @@ def labelled_pictures(
     return found
 
 
-def score(predictor: Predictor, pictures: Sequence[tuple[Path, str]]) -> Scored:
-    """Predict labelled pictures and count. Raises UserError when no picture could be scored."""
+def score(
+    predictor: Predictor, pictures: Sequence[tuple[Path, str]], *, progress: Callable[[], object] = lambda: None
+) -> Scored:
+    """Predict labelled pictures and count; `progress` is called after each.
+
+    Raises UserError when no picture could be scored.
+    """
     labels = predictor.labels
     confusion = np.zeros((len(labels), len(labels)), np.int64)
     losses: list[float] = []
@@ -148,6 +155,7 @@ def score(predictor: Predictor, pictures: Sequence[tuple[Path, str]]) -> Scored:
             predicted = max(probabilities, key=lambda name: probabilities[name])
             confusion[labels.index(label), labels.index(predicted)] += 1
             losses.append(-math.log(max(probabilities[label], 1e-7)))
+        progress()
     if not losses:
         raise UserError(
             f"no picture could be scored: {len(errors)} unusable, {without_face} without a face; "

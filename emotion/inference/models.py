@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from emotion.foundation.errors import UserError, shown
+from emotion.install_hint import install_command
 from emotion.model.about import ModelAbout, check_file, check_shapes, parse_about, read_about
 
 PUBLISHED = Path(__file__).parents[1] / "published" / "model.tflite"
@@ -84,7 +85,7 @@ class OnnxModel:
         try:
             import onnxruntime
         except ImportError:
-            raise UserError(f"{path} needs ONNX Runtime: pip install 'emotion[onnx]'") from None
+            raise UserError(f"{path} needs ONNX Runtime: {install_command('onnx')}") from None
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         try:
@@ -113,7 +114,7 @@ class KerasModel:
             import_keras()
         except ImportError:
             raise UserError(
-                f"{path} needs Keras: pip install 'emotion[pipeline]', "
+                f"{path} needs Keras: {install_command('pipeline')}; "
                 f"or export it where that is installed: emotion export --format litert {path} model.tflite"
             ) from None
         from emotion.model.file import load_model

@@ -2,8 +2,9 @@
 
 The way of a picture: it is decoded and turned upright (`emotion.dataset.images`), the detector finds the faces, each
 is cut out and shrunk to the model's size, the model file gives probabilities (`emotion.inference.models`: scaling,
-softmax and temperature are inside the file), and they are moved from the training prior to the chosen one
-(`emotion.model.prior`).
+softmax and temperature are inside the file), they are moved from the training prior to the chosen one
+(`emotion.model.prior`), averaged over the models, and labels are merged (`emotion.inference.merging`). In place of the
+detector the caller may say where the faces are (`emotion.inference.given_boxes`).
 """
 
 import copy
@@ -11,20 +12,23 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from emotion.dataset.images import MAX_PIXELS, ImageError, decode_image, resize_face
 from emotion.foundation.errors import UserError
 from emotion.inference.chosen_prior import TRAINING, Prior, parse_prior
-from emotion.inference.detector import Box, Detector, YuNet, crop_face
+from emotion.inference.detector import Box, Detector, FirstOnly, YuNet, crop_face
+from emotion.inference.given_boxes import BoxError, as_box, check_inside, squared
+from emotion.inference.merging import Merging
 from emotion.inference.models import PUBLISHED, FaceModel, open_model
 
 UNCERTAIN = "uncertain"
 _GROUP_PIXELS = 40_000_000  # of the pictures held in memory at once
 ChannelOrder = Literal["rgb", "bgr"]
 Picture = str | Path | bytes | np.ndarray
+Boxes = Sequence[Box | Sequence[float]]  # left, top, width, height of each face
 
 
 @dataclass(frozen=True)
@@ -33,10 +37,10 @@ class FacePrediction:
 
     Attributes:
         box: where it is, in the picture's pixels (turned upright); None where the whole picture was taken as the face.
-        score: how sure the detector is that this is a face, 0 to 1; None without detection.
+        score: how sure the detector is that this is a face, 0 to 1; None without detection, and of a given box.
         label: the most probable label, or "uncertain" where its probability is below the requested minimum.
         confidence: the probability of the most probable label, 0 to 1.
-        probabilities: label -> calibrated probability, in the model's order; they sum to one.
+        probabilities: label -> calibrated probability, in the predictor's order; they sum to one.
     """
 
     box: Box | None
@@ -55,7 +59,7 @@ class Prediction:
         width: in pixels, turned upright; 0 where the picture could not be read.
         height: likewise.
         faces: the most prominent first, which is the largest where the detector is equally sure; empty where none was
-            found.
+            found. With given boxes one for each, in their order.
         prior: how frequent the labels were taken to be, as `Predictor` was told.
         error: why the picture could not be used; None where it could.
     """
@@ -87,10 +91,17 @@ class Predictor:
         min_score: 0 to 1; what the default detector is less sure of is no face; others have their own scores.
         prior: how frequent the labels are where the pictures come from: `training` (as where the model learnt), `even`,
             or label -> share; the probabilities are recomputed by Bayes' rule.
+        merge: new label -> the model's labels that it stands for; their probabilities add up.
+        largest: take each picture's most prominent face alone: the largest, unless the detector is less sure of it.
         min_confidence: 0 to 1; a face whose best probability is lower is labelled "uncertain".
         batch_size: faces that go through the network at once.
 
-    Raises UserError: a model that cannot be opened, models with different labels, a number out of range.
+    Attributes:
+        labels: those of the models, merged, in order.
+        label_of: label of the models -> label here.
+
+    Raises UserError: a model that cannot be opened, models with different labels, a number out of range, a prior or
+    merged labels that the models do not know.
     """
 
     def __init__(
@@ -100,17 +111,22 @@ class Predictor:
         detector: Detector | Literal["default"] | None = "default",
         min_score: float = YuNet.MIN_SCORE,
         prior: str | Mapping[str, float] = TRAINING,
+        merge: Mapping[str, Sequence[str]] | None = None,
+        largest: bool = False,
         min_confidence: float = 0.0,
         batch_size: int = 32,
     ) -> None:
         if not 0.0 <= min_confidence <= 1.0:
             raise UserError(f"min_confidence is {min_confidence}; it must be a probability, 0 to 1")
         self.models = [open_model(Path(model)) for model in models]
-        self.labels = _common_labels(self.models, models)
-        self.detector = YuNet(min_score=min_score) if detector == "default" else detector
+        known = _common_labels(self.models, models)
+        self._merging = Merging(known, merge or {})
+        self.labels, self.label_of = self._merging.labels, self._merging.group_of
+        found_by = YuNet(min_score=min_score) if detector == "default" else detector
+        self.detector = FirstOnly(found_by) if largest and found_by is not None else found_by
         self.prior = parse_prior(prior) if isinstance(prior, str) else Prior("given", dict(prior))
         for model in self.models:  # what cannot be applied is said before any picture is read
-            self.prior.apply(np.full((1, len(self.labels)), 1 / len(self.labels)), model.about)
+            self.prior.apply(np.full((1, len(known)), 1 / len(known)), model.about)
         self.min_confidence = min_confidence
         self._batch_size = batch_size
 
@@ -122,43 +138,64 @@ class Predictor:
 
     def for_video(self) -> "Predictor":
         """The same, with a faster look for faces where the detector is the default one."""
-        return self.with_detector(self.detector.for_video()) if isinstance(self.detector, YuNet) else self
+        detector = self.detector
+        return self.with_detector(detector.for_video()) if isinstance(detector, YuNet | FirstOnly) else self
 
-    def predict(self, picture: Picture, *, channel_order: ChannelOrder = "rgb") -> Prediction:
+    def predict(
+        self, picture: Picture, *, boxes: Boxes | None = None, channel_order: ChannelOrder = "rgb"
+    ) -> Prediction:
         """Predict one picture.
 
         Args:
             picture: a path, an image file's bytes, or uint8 [height, width] or [height, width, 3], 0-255.
+            boxes: where the faces are: (left, top, width, height) of each, in pixels of the picture turned upright; no
+                detector looks then, and there is a face for each box, in this order. At least half of a box must lie in
+                the picture; beyond the edge, its pixels repeat. The network sees the square of its middle and area.
             channel_order: of an array with three channels; "bgr" for OpenCV's.
 
         Raises ImageError: the picture cannot be used; the message says why.
+        Raises BoxError: what is given is no box, or no part of the picture.
         """
-        image = read_picture(picture, channel_order=channel_order)
-        return self._predict_images([(source_name(picture), image)])[0]
+        return self._predict_images([_read(picture, boxes, channel_order)])[0]
 
-    def predict_many(self, pictures: Iterable[Picture], *, channel_order: ChannelOrder = "rgb") -> Iterator[Prediction]:
-        """Predict pictures in order, batch by batch; one that cannot be used gives a Prediction with `error`."""
-        group: list[tuple[str, np.ndarray | str]] = []
-        for picture in pictures:
-            group.append(_read_or_reason(picture, channel_order))
-            if len(group) == self._batch_size or sum(_pixels(image) for _, image in group) >= _GROUP_PIXELS:
+    def predict_many(
+        self,
+        pictures: Iterable[Picture],
+        *,
+        boxes: Iterable[Boxes | None] | None = None,
+        channel_order: ChannelOrder = "rgb",
+    ) -> Iterator[Prediction]:
+        """Predict pictures in order, batch by batch, some at a time in memory.
+
+        Args:
+            pictures: as for `predict`; one that cannot be used gives a Prediction with `error`.
+            boxes: the boxes of each picture, as for `predict`, as many as pictures; None in their place has its faces
+                found.
+            channel_order: of arrays with three channels; "bgr" for OpenCV's.
+
+        Raises ValueError: there are more or fewer `boxes` than pictures.
+        """
+        pairs = ((picture, None) for picture in pictures) if boxes is None else zip(pictures, boxes, strict=True)
+        group: list[_Read] = []
+        for picture, given in pairs:
+            group.append(_read_or_reason(picture, given, channel_order))
+            if len(group) == self._batch_size or sum(read.pixels for read in group) >= _GROUP_PIXELS:
                 yield from self._predict_images(group)
                 group = []
         yield from self._predict_images(group)
 
     def probabilities(self, faces: Sequence[np.ndarray]) -> np.ndarray:
-        """Average of the models over face crops, uint8 [height, width(, 3)] each: float64 [n, labels]."""
+        """Average of the models over face crops, uint8 [height, width(, 3)] each: float64 [n, labels], merged."""
         starts = range(0, len(faces), self._batch_size)
         chunks = [self._average(faces[start : start + self._batch_size]) for start in starts]
         return np.concatenate([np.empty((0, len(self.labels))), *chunks])
 
-    def _predict_images(self, pictures: Sequence[tuple[str, np.ndarray | str]]) -> list[Prediction]:
-        """Predict pictures that have been read; a string in place of one says why it could not be."""
-        found = [self._find(image) for _, image in pictures]
+    def _predict_images(self, pictures: Sequence["_Read"]) -> list[Prediction]:
+        found = [self._find(picture) for picture in pictures]
         crops = [crop for faces in found for crop, _, _ in faces]
         rows = iter(self.probabilities(crops))
         predictions = []
-        for (source, image), faces in zip(pictures, found, strict=True):
+        for (source, image, _), faces in zip(pictures, found, strict=True):
             if isinstance(image, str):
                 predictions.append(Prediction(source, 0, 0, (), error=image, prior=self.prior.name))
                 continue
@@ -166,16 +203,19 @@ class Predictor:
             predictions.append(Prediction(source, image.shape[1], image.shape[0], labelled, prior=self.prior.name))
         return predictions
 
-    def _find(self, image: np.ndarray | str) -> list[tuple[np.ndarray, Box | None, float | None]]:
+    def _find(self, picture: "_Read") -> list[tuple[np.ndarray, Box | None, float | None]]:
+        image = picture.image
         if isinstance(image, str):
             return []
+        if picture.boxes is not None:
+            return [(crop_face(image, squared(box)), box, None) for box in picture.boxes]
         if self.detector is None:
             return [(image, None, None)]
         return [(crop_face(image, face.box, face.roll_deg), face.box, face.score) for face in self.detector.find(image)]
 
     def _average(self, faces: Sequence[np.ndarray]) -> np.ndarray:
         answers = (self.prior.apply(model.probabilities(_stacked(faces, model)), model.about) for model in self.models)
-        return np.mean(list(answers), axis=0)
+        return self._merging.apply(np.mean(list(answers), axis=0))
 
     def face(self, box: Box | None, score: float | None, row: np.ndarray) -> FacePrediction:
         """Name the probabilities [labels] of one face."""
@@ -225,15 +265,30 @@ def _published() -> Predictor:
     return Predictor()
 
 
-def _read_or_reason(picture: Picture, channel_order: ChannelOrder) -> tuple[str, np.ndarray | str]:
+class _Read(NamedTuple):
+    """A picture that was read, with its given boxes; a string in place of its pixels says why it could not be."""
+
+    source: str
+    image: np.ndarray | str
+    boxes: list[Box] | None = None
+
+    @property
+    def pixels(self) -> int:
+        return 0 if isinstance(self.image, str) else self.image.shape[0] * self.image.shape[1]
+
+
+def _read(picture: Picture, boxes: Boxes | None, channel_order: ChannelOrder) -> _Read:
+    image = read_picture(picture, channel_order=channel_order)
+    given = None if boxes is None else [as_box(box) for box in boxes]
+    check_inside(given or [], width=image.shape[1], height=image.shape[0])
+    return _Read(source_name(picture), image, given)
+
+
+def _read_or_reason(picture: Picture, boxes: Boxes | None, channel_order: ChannelOrder) -> _Read:
     try:
-        return source_name(picture), read_picture(picture, channel_order=channel_order)
-    except ImageError as error:
-        return source_name(picture), str(error)
-
-
-def _pixels(image: np.ndarray | str) -> int:
-    return 0 if isinstance(image, str) else image.shape[0] * image.shape[1]
+        return _read(picture, boxes, channel_order)
+    except (ImageError, BoxError) as error:
+        return _Read(source_name(picture), str(error))
 
 
 def _read_file(path: Path) -> bytes:

@@ -125,5 +125,5 @@ def _pin_jax(intra_op_threads: int, devices: int) -> None:
     tf.config.set_visible_devices([], "GPU")
     os.environ["NPROC"] = str(intra_op_threads)  # the size of XLA's thread pool on a CPU
     if importlib.util.find_spec("jax") is None:
-        raise UserError("train.backend: jax needs JAX; install it with `pip install 'emotion[jax]'`")
+        raise UserError("train.backend: jax needs JAX; in the project's folder: python -m pip install -e '.[jax]'")
     processes.join(devices)

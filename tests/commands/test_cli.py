@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 from emotion import cli
 from emotion.dataset.labels import EMOTIONS
 from emotion.inference.labelled_pictures import wilson_interval
+from emotion.inference.writers import CsvWriter
 from tests.support.sample_pictures import canvas_with, drawn_face, png
 
 
@@ -114,12 +116,29 @@ def test_min_confidence_gives_uncertain(pictures, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["predict"], "PATH"),
         (["predict", "a.png", "--min-confidence", "2"], "0 to 1"),
         (["predict", "a.png", "--min-score", "2"], "min_score is 2.0; it must be more than 0, and at most 1"),
         (["video", "0", "--csv", "a.csv", "--min-score", "x"], "invalid float"),
         (["predict", "a.png", "--min-confidence", "x"], "invalid float"),
         (["predict", "a.png", "--model", "gone.tflite"], "gone.tflite does not exist"),
+        (
+            ["predict", "a.png", "--csv", "new.csv"],
+            "new.csv is no picture; to write the result there, say --output new",
+        ),
+        (["predict", "a.png", "--output", "tests"], "--output tests is a folder"),
+        (["predict", "a.png", "--largest", "--no-detect"], "leave one out"),
+        (["predict", "a.png", "--boxes", "gone.csv"], "--boxes gone.csv: no such file"),
+        (["predict", "a.png", "--boxes", "a.txt"], "expected a .csv or .json file"),
+        (["predict", "a.png", "--boxes", "a.csv", "--no-detect"], "leave one out"),
+        (["predict", "a.png", "--boxes", "a.csv", "--largest"], "leave one out"),
+        (["predict", "a.png", "--merge", "bad"], "--merge bad: expected NAME=label,label,…"),
+        (
+            ["predict", "a.png", "--merge", "bad=angri,sad"],
+            "names 'angri', which the model does not know; did you mean",
+        ),
+        (["predict", "a.png", "--merge", "a=sad", "--merge", "b=sad,fear"], "'sad' is in 'a' too; name it once"),
+        (["score", "tests", "--merge", "bad=joy"], "'joy', which the model does not know; it knows angry, disgust,"),
+        (["video", "gone.mp4", "--csv", "x.csv", "--merge", "=sad"], "does not exist"),
         (["predict", "a.png", "--json", "--csv"], "not allowed with"),
         (["predict", "a.png", "--annotate", "pyproject.toml"], "cannot be created"),
         (["score", "gone"], "is not a folder"),
@@ -137,7 +156,6 @@ def test_min_confidence_gives_uncertain(pictures, capsys):
         (["search", "gone.yaml", "--trials", "1"], "gone.yaml does not exist"),
         (["compare", "emotion/published/model.tflite", "HEAD"], "not text in UTF-8"),
         (["nonsense"], "invalid choice"),
-        ([], "required"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(arguments, message, capsys):
@@ -150,8 +168,80 @@ def test_help_is_for_everybody(capsys):
     assert emotion("--help") == 0
     out = capsys.readouterr().out
     assert all(name in out for name in cli.COMMANDS)
+    assert emotion() == 0
+    assert capsys.readouterr() == (out, "")
     for name in cli.COMMANDS:
         assert emotion(name, "--help") == 0
+
+
+def test_the_version_is_the_packages(capsys):
+    assert emotion("--version") == 0
+    assert capsys.readouterr().out == f"emotion {metadata.version('emotion')}\n"
+
+
+def test_predict_alone_shows_two_lines_that_one_can_type(capsys):
+    assert emotion("predict") == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 2
+    assert all(line.startswith("emotion predict ") for line in err.splitlines())
+
+
+def test_options_may_stand_between_the_pictures(pictures, capsys):
+    assert emotion("predict", pictures / "a.png", "--csv", pictures / "b.png") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".txt"])
+def test_an_output_is_what_would_have_been_printed(suffix, pictures, tmp_path, capsys):
+    assert emotion("predict", pictures, *{".csv": ["--csv"], ".json": ["--json"]}.get(suffix, [])) == 0
+    printed = capsys.readouterr().out
+    assert emotion("predict", pictures, "--output", tmp_path / f"faces{suffix}") == 0
+    assert (tmp_path / f"faces{suffix}").read_text() == printed and capsys.readouterr().out == ""
+
+
+def test_an_output_of_before_stays_when_this_one_fails(pictures, tmp_path, capsys, monkeypatch):
+    (tmp_path / "faces.csv").write_text("of before")
+
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(CsvWriter, "write", fail)
+    assert emotion("predict", pictures, "--output", tmp_path / "faces.csv") == cli.INTERRUPTED
+    assert (tmp_path / "faces.csv").read_text() == "of before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["faces.csv", "pictures"]
+
+
+def test_largest_gives_one_face_a_picture(pictures, capsys):
+    assert emotion("predict", pictures / "b.png", "--json") == 0
+    (both,) = json.loads(capsys.readouterr().out)
+    assert emotion("predict", pictures / "b.png", "--json", "--largest") == 0
+    (one,) = json.loads(capsys.readouterr().out)
+    assert len(both["faces"]) == 2 and one["faces"] == both["faces"][:1]
+    assert one["faces"][0]["box"]["width"] > both["faces"][1]["box"]["width"]
+
+
+def test_merged_labels_are_the_columns_and_their_sums(pictures, tmp_path, capsys):
+    groups = ["--merge", "negative=angry,disgust,fear,sad", "--merge", "positive=happy,surprise"]
+    rows = []
+    for options in ([], groups):
+        assert emotion("predict", pictures, "--csv", "--prior", "angry=1,happy=1,sad=2", *options) == 0
+        rows.append(list(csv.DictReader(io.StringIO(capsys.readouterr().out))))
+    assert list(rows[1][0])[9:-2] == ["negative", "positive", "neutral"]
+    for apart, merged in zip(rows[0][1:], rows[1][1:], strict=True):
+        total = sum(float(apart[label]) for label in ("angry", "disgust", "fear", "sad"))
+        assert float(merged["negative"]) == pytest.approx(total, abs=5e-6)
+        assert merged["label"] == max(("negative", "positive", "neutral"), key=lambda label: float(merged[label]))
+    assert emotion("predict", pictures / "b.png", "--annotate", tmp_path / "out", *groups) == 0
+    assert (tmp_path / "out" / "b.png").exists()
+
+
+def test_score_counts_a_merged_label_whatever_the_folders_are_called(tmp_path, capsys):
+    for number, folder in enumerate(["angry", "negative", "happy", "sadness"]):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.png").write_bytes(png(drawn_face(number)))
+    assert emotion("score", tmp_path, "--no-detect", "--json", "--merge", "negative=angry,sad") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert {label: sum(row.values()) for label, row in report["confusion"].items()} == {"negative": 3, "happy": 1}
 
 
 def test_about_tells_the_labels(capsys):

@@ -41,6 +41,8 @@ def folder(tmp_path: Path) -> Path:
         ("predict gone.png >&- 2>&-", 2, 0),
         ("predict a.png >/dev/full", 2, 1),
         ("--help >/dev/full", 2, 1),
+        ("predict a.png --output /dev/full", 2, 1),
+        ("predict a.png --output /dev/stdout | grep a.png", 0, 0),
         ("predict a.png | head -0", 0, 0),
         ("about | head -1", 0, 0),
     ],

@@ -1,8 +1,10 @@
 """The library's prediction: every kind of picture has a defined result."""
 
 import io
+import re
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,6 +13,7 @@ from emotion.dataset.images import ImageError
 from emotion.dataset.labels import EMOTIONS
 from emotion.foundation.errors import UserError
 from emotion.inference.export import append_about
+from emotion.inference.given_boxes import BoxError
 from emotion.inference.models import PUBLISHED
 from emotion.inference.predictor import Predictor, predict_emotion
 from emotion.model.about import ModelAbout, read_about
@@ -139,6 +142,88 @@ def test_models_with_other_labels_are_not_averaged(tmp_path):
     other = relabelled(tmp_path / "other.tflite", ["a", "b", "c", "d", "e", "f", "g"])
     with pytest.raises(UserError, match="same labels"):
         Predictor([PUBLISHED, other])
+
+
+def test_given_boxes_give_a_face_each_in_their_order(predictor):
+    picture = canvas_with([(10, 30, 120), (180, 60, 100)])
+    found = predictor.predict(picture).faces
+    boxes = [face.box for face in reversed(found)]
+    given = predictor.predict(picture, boxes=boxes)
+    assert [(face.box, face.score) for face in given.faces] == [(box, None) for box in boxes]
+    assert [face.probabilities for face in given.faces] == [
+        pytest.approx(face.probabilities, abs=1e-6) for face in reversed(found)
+    ]
+    assert predictor.predict(picture, boxes=[]).faces == ()
+    assert predictor.predict(picture, boxes=np.array([[10, 30, 120, 120]])).faces[0].box == (10, 30, 120, 120)
+
+
+def test_a_given_box_that_is_no_square_is_seen_as_one(crops):
+    picture = canvas_with([(10, 30, 120)])
+    (tall,) = crops.predict(picture, boxes=[(25, 10, 90, 160)]).faces
+    (square,) = crops.predict(picture, boxes=[(10, 30, 120, 120)]).faces
+    assert tall.box == (25, 10, 90, 160) and tall.probabilities == square.probabilities
+
+
+def test_a_box_at_the_edge_has_its_pixels_repeated(crops):
+    picture = np.zeros((40, 60, 3), np.uint8)
+    picture[:, 50:] = drawn_face(0, 40)[:, :10, None]
+    wide = cv2.copyMakeBorder(picture, 20, 20, 20, 20, cv2.BORDER_REPLICATE)
+    for left, top in ((-5, -5), (40, 5), (50, 0), (20, 20), (45, 25)):
+        (face,) = crops.predict(picture, boxes=[(left, top, 20, 20)]).faces
+        (inside,) = crops.predict(wide, boxes=[(left + 20, top + 20, 20, 20)]).faces
+        assert face.probabilities == inside.probabilities
+    for left, top in ((59.6, 0), (0, 39.6), (59.6, 39.6), (-0.1, -0.1)):  # too small to reach a whole pixel
+        assert len(crops.predict(picture, boxes=[(left, top, 0.5, 0.5)]).faces) == 1
+
+
+@pytest.mark.parametrize(
+    ("boxes", "says"),
+    [
+        ([(0, 0, 10, 10), (50, 0, 21, 10)], r"box 2 \(50, 0, 21, 10\) lies outside the picture of 60x40 pixels"),
+        ([(60, 0, 5, 5)], "box 1"),
+        ([(0, 0, 1e9, 1e9)], "box 1"),
+        ([(0, 0, 0, 10)], "width and height must be more than 0"),
+        ([(0, 0, 10)], "0, 0, 10 is no box; expected four numbers"),
+        ([(0, 0, float("nan"), 10)], "is no box"),
+        ((0, 0, 10, 10), "0 is no box"),
+        (["abcd"], "'abcd' is no box"),
+    ],
+)
+def test_what_is_no_box_of_the_picture_says_so(crops, boxes, says):
+    picture = np.zeros((40, 60, 3), np.uint8)
+    with pytest.raises(BoxError, match=says):
+        crops.predict(picture, boxes=boxes)
+    faulty, good = crops.predict_many([picture, picture], boxes=[boxes, [(0, 0, 10, 10)]])
+    assert re.search(says, faulty.error) and faulty.faces == () and len(good.faces) == 1
+
+
+def test_boxes_of_many_pictures_are_as_many_as_they(predictor):
+    picture = canvas_with([(10, 30, 120), (180, 60, 100)])
+    some = list(predictor.predict_many([picture] * 3, boxes=[[], None, [(10, 30, 120, 120)]]))
+    assert [len(prediction.faces) for prediction in some] == [0, 2, 1]
+    with pytest.raises(ValueError, match="shorter"):
+        list(predictor.predict_many([picture] * 3, boxes=[[], None]))
+
+
+def test_largest_is_the_first_face_in_pictures_and_in_frames(predictor):
+    picture = canvas_with([(10, 10, 60), (100, 30, 140)])
+    largest = Predictor(largest=True)
+    assert largest.predict(picture).faces == predictor.predict(picture).faces[:1]
+    assert len(predictor.for_video().detector.find(picture)) == 2
+    assert len(largest.for_video().detector.find(picture)) == 1
+    assert largest.for_video().detector.find(picture) == predictor.for_video().detector.find(picture)[:1]
+    assert largest.predict(np.full((100, 100, 3), 128, np.uint8)).faces == ()
+
+
+def test_merged_labels_take_the_place_of_the_models(crops):
+    merged = Predictor(detector=None, merge={"negative": ["angry", "disgust", "fear", "sad"]}, prior="even")
+    assert merged.labels == ["negative", "happy", "neutral", "surprise"]
+    for number in range(7):
+        (face,) = merged.predict(drawn_face(number)).faces
+        apart = Predictor(detector=None, prior="even").predict(drawn_face(number)).probabilities
+        total = sum(apart[label] for label in ("angry", "disgust", "fear", "sad"))
+        assert face.probabilities["negative"] == pytest.approx(total, abs=1e-9)
+        assert face.confidence == max(face.probabilities.values()) == face.probabilities[face.label]
 
 
 def _encoded(image: Image.Image, **options: object) -> bytes:
