@@ -1,17 +1,23 @@
-"""How fast a model is used: the command from a cold start, a face alone and in batches, video.
+"""How fast a model is used: the command from a cold start, a face alone and in batches, video, a folder.
 
 Every figure is the median of several; the reference is a machine of two cores with nothing else to do.
 
     python -m benchmarks.speed [--model FILE ...]
     python -m benchmarks.speed --video           # faces followed, or every frame searched; flicker; memory
+    python -m benchmarks.speed --folder 10000    # a tenth as many pictures, and as many: rate, memory
 
 Each FILE is measured side by side.
 
 --video measures the shipped model only: frames a second of clips with moving faces (Grace Hopper's, which matplotlib
 brings), how often the label of a still face changes under a camera's noise, and the memory that a clip of half an hour
 takes. The result goes to benchmarks/results/video.json.
+
+--folder N measures `emotion predict FOLDER --output out.csv` only, with the shipped model. The pictures are parts of
+three photographs, 640x480: Grace Hopper's in half of them, scikit-learn's temple and flower in the others. The result
+goes to benchmarks/results/folder.json.
 """
 
+import csv
 import itertools
 import subprocess
 import sys
@@ -25,7 +31,7 @@ import cv2
 import matplotlib
 import numpy as np
 
-from benchmarks.support.processes import RESULTS, begin, figures_of, medians, parser_of
+from benchmarks.support.processes import RESULTS, begin, figures_of, medians, parser_of, significant
 from emotion.commands.options import add_model_options
 from emotion.foundation.files import write_json
 from emotion.inference.detector import YuNet
@@ -241,6 +247,57 @@ def measure_video(here: dict[str, Any]) -> None:
     print(figures["peak_memory_mb"])
 
 
+def write_pictures(folder: Path, count: int) -> None:
+    """Write `count` JPEG files of 640x480: random parts of three photographs, mirrored or not, darker or lighter."""
+    from sklearn.datasets import load_sample_image
+
+    portrait, rng = head(600), np.random.default_rng(0)
+    others = [load_sample_image("china.jpg"), load_sample_image("flower.jpg")]
+    for number in range(count):
+        photograph = portrait if number % 2 else others[number // 2 % 2]
+        rows, columns = photograph.shape[:2]
+        width = int(rng.uniform(0.75, 1.0) * min(columns, rows * 4 / 3))
+        height = width * 3 // 4
+        lowest = (rows - height) // (2 if number % 2 else 1)  # the face is in the portrait's upper half
+        left, top = rng.integers(0, columns - width + 1), rng.integers(0, lowest + 1)
+        part = cv2.resize(photograph[top : top + height, left : left + width], (640, 480))
+        part = cv2.convertScaleAbs(part[:, :: rng.choice([-1, 1])], alpha=rng.uniform(0.7, 1.2))
+        cv2.imwrite(str(folder / f"{number:05}.jpg"), part[:, :, ::-1])
+
+
+def predict_folder(folder: str, table: str) -> dict[str, float]:
+    """Predict a folder into a CSV in this process: wall-clock seconds, milliseconds of a core a picture, memory."""
+    from emotion import cli
+
+    began, busy = time.perf_counter(), time.process_time()
+    assert cli.main(["predict", folder, "--output", table]) == 0
+    seconds, core_s = time.perf_counter() - began, time.process_time() - busy
+    with Path(table).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    pictures = len({line["path"] for line in rows})
+    return {
+        "pictures_per_second": significant(pictures / seconds),
+        "core_ms_per_picture": significant(1e3 * core_s / pictures),
+        "faces": sum(bool(line["face"]) for line in rows),
+        "resident_mb": peak_mb(),
+    }
+
+
+def measure_folders(count: int, here: dict[str, Any]) -> None:
+    """Measure a tenth of `count` pictures and `count`, each in a process of its own; write and print the figures."""
+    figures: dict[str, Any] = {}
+    for pictures in (count // 10, count):
+        with tempfile.TemporaryDirectory() as name:
+            folder, table = Path(name) / "pictures", Path(name) / "out.csv"
+            folder.mkdir()
+            write_pictures(folder, pictures)
+            found = figures_of("benchmarks.speed", "predict_folder", folder=folder, table=table)
+        found.pop("peak_memory_mb")  # in which Linux counts what this process had when it began that one
+        figures[str(pictures)] = found
+        print(pictures, *(f"{key}: {value}" for key, value in found.items()), sep="  ", flush=True)
+    write_json(RESULTS / "folder.json", {"machine": here, "pictures": figures})
+
+
 def row(path: Path) -> str:
     """One model's row of the table."""
     model = open_model(path)
@@ -261,7 +318,11 @@ def main() -> None:
     parser = parser_of(__doc__)
     add_model_options(parser)
     parser.add_argument("--video", action="store_true", help="measure video only")
+    parser.add_argument("--folder", type=int, metavar="N", help="measure a folder of N pictures only")
     arguments, here = begin(parser)
+    if arguments.folder:
+        measure_folders(arguments.folder, here)
+        return
     if arguments.video:
         measure_video(here)
         return

@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 
 from emotion.foundation.errors import UserError
-from emotion.inference.chosen_prior import TRAINING
 from emotion.inference.detector import YuNet
-from emotion.inference.merging import parse_groups
+from emotion.inference.given.merging import parse_groups
+from emotion.inference.given.prior import TRAINING
 from emotion.inference.models import PUBLISHED
 from emotion.inference.predictor import Predictor
 

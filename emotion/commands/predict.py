@@ -17,7 +17,7 @@ from emotion.dataset.picture_files import expand
 from emotion.foundation.errors import UserError, shown
 from emotion.foundation.files import written_whole
 from emotion.inference.annotation import annotated_name, write_annotated
-from emotion.inference.given_boxes import BoxFile, read_box_file
+from emotion.inference.given.boxes import BoxFile, read_box_file
 from emotion.inference.predictor import Prediction, Predictor
 from emotion.inference.writers import CsvWriter, JsonWriter, TableWriter
 

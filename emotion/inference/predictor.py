@@ -2,9 +2,8 @@
 
 The way of a picture: it is decoded and turned upright (`emotion.dataset.images`), the detector finds the faces, each
 is cut out and shrunk to the model's size, the model file gives probabilities (`emotion.inference.models`: scaling,
-softmax and temperature are inside the file), they are moved from the training prior to the chosen one
-(`emotion.model.prior`), averaged over the models, and labels are merged (`emotion.inference.merging`). In place of the
-detector the caller may say where the faces are (`emotion.inference.given_boxes`).
+softmax and temperature are inside the file). `emotion.inference.given` is what the caller says: boxes in place of the
+detector's; a prior, to which the probabilities are moved before they are averaged over the models; merged labels.
 """
 
 import copy
@@ -18,10 +17,10 @@ import numpy as np
 
 from emotion.dataset.images import MAX_PIXELS, ImageError, decode_image, resize_face
 from emotion.foundation.errors import UserError
-from emotion.inference.chosen_prior import TRAINING, Prior, parse_prior
 from emotion.inference.detector import Box, Detector, FirstOnly, YuNet, crop_face
-from emotion.inference.given_boxes import BoxError, as_box, check_inside, squared
-from emotion.inference.merging import Merging
+from emotion.inference.given.boxes import BoxError, as_box, check_inside, squared
+from emotion.inference.given.merging import Merging
+from emotion.inference.given.prior import TRAINING, Prior, parse_prior
 from emotion.inference.models import PUBLISHED, FaceModel, open_model
 
 UNCERTAIN = "uncertain"

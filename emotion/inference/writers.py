@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any, Self, TextIO
 
 from emotion.foundation.errors import shown
-from emotion.inference.chosen_prior import TRAINING
+from emotion.inference.given.prior import TRAINING
 from emotion.inference.predictor import FacePrediction, Prediction
 
 

@@ -33,7 +33,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from emotion.dataset.images import ImageError, decode_image
 from emotion.foundation.errors import UserError
 from emotion.inference.annotation import label_colours, save_annotated
-from emotion.inference.chosen_prior import EVEN, TRAINING, parse_prior
+from emotion.inference.given.prior import EVEN, TRAINING, parse_prior
 from emotion.inference.predictor import Prediction, Predictor
 from emotion.inference.tracking import FaceTracker
 from emotion.inference.writers import as_dict

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from emotion.foundation.errors import UserError
-from emotion.inference.merging import Merging, parse_groups
+from emotion.inference.given.merging import Merging, parse_groups
 
 LABELS = ["angry", "fear", "happy", "sad"]
 

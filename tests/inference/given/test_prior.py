@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from emotion.foundation.errors import UserError
-from emotion.inference.chosen_prior import Prior, parse_prior
+from emotion.inference.given.prior import Prior, parse_prior
 from emotion.inference.predictor import Predictor
 from emotion.model.about import ModelAbout
 from emotion.model.prior import reweighted

@@ -1,0 +1,1 @@
+"""What the caller says of the pictures: where the faces are, how frequent the labels, which of them are one."""
