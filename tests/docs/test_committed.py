@@ -74,7 +74,7 @@ def test_a_wrong_number_in_a_committed_readme_is_found(clone: Path) -> None:
     git(clone, "commit", "--quiet", "--message", "a wrong number", "README.md")
     done = run_readme_tests(clone)
     assert done.returncode == 1
-    assert "FAILED tests/docs/test_readme.py::test_the_results_are_those_of_the_committed_run" in done.stdout
+    assert "FAILED tests/docs/test_readme.py::test_the_default_run_is_the_committed_one" in done.stdout
 
 
 def test_other_results_in_a_commit_are_found(clone: Path) -> None:
@@ -82,7 +82,7 @@ def test_other_results_in_a_commit_are_found(clone: Path) -> None:
     git(clone, "commit", "--quiet", "--message", "another run without its README", "metrics", "dvc.lock")
     done = run_readme_tests(clone)
     assert done.returncode == 1
-    assert "FAILED tests/docs/test_readme.py::test_the_results_are_those_of_the_committed_run" in done.stdout
+    assert "FAILED tests/docs/test_readme.py::test_the_default_run_is_the_committed_one" in done.stdout
 
 
 @pytest.mark.parametrize("repository", [False, True])
