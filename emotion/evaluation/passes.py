@@ -101,11 +101,11 @@ def measure_robustness(networks: Sequence["Member"], images: Images, labels: np.
 
 
 def saliency_maps(networks: Sequence["Member"], faces: "Faces", predictions: Predictions) -> dict[str, np.ndarray]:
-    """Grad-CAM of the predicted label, mean over the networks, for the surest right and wrong face of each label."""
-    from emotion.evaluation.saliency import grad_cam
+    """HiResCAM of the predicted label, mean over the networks, for the surest right and wrong face of each label."""
+    from emotion.evaluation.saliency import evidence_maps
 
     rows = surest(predictions)
-    maps = [grad_cam(network, faces.images[rows], predictions.predicted_indexes[rows]) for network in networks]
+    maps = [evidence_maps(network, faces.images[rows], predictions.predicted_indexes[rows]) for network in networks]
     return dict(zip((predictions.paths[row] for row in rows), np.mean(maps, axis=0), strict=True))
 
 

@@ -1,6 +1,9 @@
-"""Grad-CAM: where in a face a network found its answer.
+"""HiResCAM: where in a face a network found its answer.
 
-Source: Selvaraju et al. 2017, "Grad-CAM: Visual Explanations from Deep Networks" (https://arxiv.org/abs/1610.02391).
+Source: Draelos & Carin 2020, "Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional neural
+networks" (https://arxiv.org/abs/2011.08891). Grad-CAM averages a channel's gradient over the map first. That is right
+where global pooling follows; a dense layer weighs every place on its own, and most of the default network's maps were
+empty.
 """
 
 import keras
@@ -12,7 +15,7 @@ from emotion.evaluation.members import Member
 _LEAST_SIDE = 5  # positions: a coarser map says little about a face
 
 
-def grad_cam(member: Member, images: np.ndarray, label_indexes: np.ndarray) -> np.ndarray:
+def evidence_maps(member: Member, images: np.ndarray, label_indexes: np.ndarray) -> np.ndarray:
     """Show which places of each face are evidence for a label.
 
     Args:
@@ -23,11 +26,11 @@ def grad_cam(member: Member, images: np.ndarray, label_indexes: np.ndarray) -> n
     """
     layer = feature_layer(member.network)
     both = keras.Model(member.network.inputs[0], [layer.output, member.network.outputs[0]])
-    maps = tf.function(positive_maps)(both, images.astype(np.float32), label_indexes).numpy()
+    maps = tf.function(evidence)(both, images.astype(np.float32), label_indexes).numpy()
     return np.asarray(maps / np.maximum(maps.max(axis=(1, 2), keepdims=True), 1e-12), dtype=np.float32)
 
 
-def positive_maps(both: keras.Model, pixels: tf.Tensor, label_indexes: tf.Tensor) -> tf.Tensor:
+def evidence(both: keras.Model, pixels: tf.Tensor, label_indexes: tf.Tensor) -> tf.Tensor:
     """Evidence for a label at each place of the feature map, before scaling: float32 [n, rows, columns], >= 0.
 
     Args:
@@ -38,8 +41,7 @@ def positive_maps(both: keras.Model, pixels: tf.Tensor, label_indexes: tf.Tensor
     with tf.GradientTape() as tape:
         features, logits = both(pixels, training=False)
         chosen = tf.gather(logits, label_indexes, axis=1, batch_dims=1)
-    weights = tf.reduce_mean(tape.gradient(chosen, features), axis=(1, 2), keepdims=True)
-    return tf.nn.relu(tf.reduce_sum(weights * features, axis=-1))
+    return tf.nn.relu(tf.reduce_sum(tape.gradient(chosen, features) * features, axis=-1))
 
 
 def feature_layer(network: keras.Model) -> keras.layers.Layer:

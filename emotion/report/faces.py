@@ -56,11 +56,16 @@ def saliency(answers: Predictions, heatmaps: Mapping[str, np.ndarray], images: I
     explained = [(_answer(answers, rows[path], images), heat) for path, heat in heatmaps.items()]
     return Picture(
         "Where it looked",
-        "Grad-CAM for the predicted label: what is yellow spoke for it. For each label the face that was predicted "
-        "rightly with the most confidence, and wrongly.",
-        f"{len(explained)} faces, each beside the same face under its saliency map.",
+        "What is yellow spoke for the predicted label (HiResCAM). The map is coarse, and each of its places saw what "
+        "is around it. For each label the face that was predicted rightly with the most confidence, and wrongly.",
+        f"{len(explained)} faces, each beside the same face under its map of {_sizes(heatmaps)} places.",
         saliency_sheet(explained, columns=4),
     )
+
+
+def _sizes(heatmaps: Mapping[str, np.ndarray]) -> str:
+    """How many rows and columns the maps have: `6 x 6`; all come from the same layer."""
+    return next((" x ".join(map(str, heat.shape)) for heat in heatmaps.values()), "no")
 
 
 def near_copies(pairs: pd.DataFrame, images: Images) -> Picture:

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 
+from emotion.palette import YELLOW
 from emotion.report.charts import drawn, png
 
 _FACE_INCHES = 1.25
@@ -39,7 +41,10 @@ def pair_sheet(pairs: Sequence[tuple[Captioned, Captioned]], *, across: int) -> 
 
 
 def saliency_sheet(faces: Sequence[tuple[Captioned, np.ndarray]], *, columns: int) -> bytes:
-    """Draw each face and, beside it, the face under its saliency map (float [rows, columns], 0-1)."""
+    """Draw each face and, beside it, the face under its saliency map (float [rows, columns], 0-1).
+
+    The higher the map, the yellower; the face stays to be seen under it. Above an empty map it says so.
+    """
     rows = max(1, -(-len(faces) // columns))
     with _grid(rows, 2 * columns, caption_lines=2) as (figure, axes):
         for number, (face, heat) in enumerate(faces):
@@ -47,8 +52,10 @@ def saliency_sheet(faces: Sequence[tuple[Captioned, np.ndarray]], *, columns: in
             _show(left, face)
             height, width = face.picture.shape[:2]
             smooth = cv2.resize(heat.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
-            _show(right, Captioned(face.picture, ""))
-            right.imshow(np.clip(smooth, 0, 1), cmap="cividis", alpha=0.55, vmin=0, vmax=1)
+            veil = np.full((height, width, 4), to_rgba(YELLOW), dtype=np.float32)
+            veil[..., 3] = 0.85 * np.clip(smooth, 0, 1)
+            _show(right, Captioned(face.picture, "" if heat.any() else "nothing\nspoke for it"))
+            right.imshow(veil)
         return png(figure)
 
 

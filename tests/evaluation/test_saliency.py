@@ -9,7 +9,7 @@ import keras  # noqa: E402
 from keras import layers  # noqa: E402
 
 from emotion.evaluation.members import Member  # noqa: E402
-from emotion.evaluation.saliency import feature_layer, grad_cam  # noqa: E402
+from emotion.evaluation.saliency import evidence_maps, feature_layer  # noqa: E402
 
 
 def member(outputs: keras.KerasTensor, inputs: keras.KerasTensor) -> Member:
@@ -29,14 +29,28 @@ def test_the_map_lights_up_where_the_evidence_is() -> None:
     images = np.zeros((2, 12, 12, 1), np.uint8)
     images[0, 2:4, 8:10] = 200
     images[1, 9, 1] = 50
-    maps = grad_cam(bright_spots(), images, np.array([1, 1]))
+    maps = evidence_maps(bright_spots(), images, np.array([1, 1]))
     np.testing.assert_allclose(maps, images[..., 0] / np.array([200, 50]).reshape(2, 1, 1))
     assert maps.dtype == np.float32
 
 
+def test_each_place_counts_as_the_dense_layer_weighs_it() -> None:
+    """The gradient's mean over the map is negative here: weighted by it, as Grad-CAM does, the map would be empty."""
+    inputs = keras.Input((12, 12, 1))
+    features = layers.Conv2D(1, 1, kernel_initializer="ones", use_bias=False)(inputs)
+    kernel = np.full((12, 12), -1.0)
+    kernel[3, 4], kernel[8, 2] = 2.0, 1.0
+    dense = layers.Dense(2, use_bias=False)
+    logits = dense(layers.Flatten()(features))
+    dense.set_weights([np.stack([np.zeros(144), kernel.ravel()], axis=1)])
+    images = np.full((1, 12, 12, 1), 100, np.uint8)
+    maps = evidence_maps(member(logits, inputs), images, np.array([1]))
+    np.testing.assert_array_equal(maps[0], np.maximum(kernel, 0) / 2)
+
+
 def test_a_label_that_nothing_speaks_for_has_an_empty_map() -> None:
     images = np.full((1, 12, 12, 1), 90, np.uint8)
-    assert grad_cam(bright_spots(), images, np.array([0])).max() == 0
+    assert evidence_maps(bright_spots(), images, np.array([0])).max() == 0
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,15 @@ FIGURES: dict[str, Callable[[], bytes]] = {
 }
 
 
+@pytest.mark.parametrize(("highest", "said"), [(0.0, True), (0.5, False)])
+def test_above_an_empty_map_the_sheet_says_that_nothing_spoke_for_the_label(highest: float, said: bool) -> None:
+    heat = np.zeros((5, 5), np.float32)
+    heat[2, 2] = highest
+    sheet = Image.open(io.BytesIO(sheets.saliency_sheet([(FACE, heat)], columns=1))).convert("L")
+    above_the_map = np.asarray(sheet)[:25, sheet.width // 2 :]
+    assert bool(above_the_map.min() < 100) is said
+
+
 @pytest.mark.parametrize("name", FIGURES)
 def test_figure_is_reproducible_and_whole(name: str) -> None:
     content = FIGURES[name]()

@@ -30,7 +30,7 @@ def graphs_of(*networks: str, **changes: str) -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize("network", PORTABLE)
 def test_no_optimised_graph_holds_an_unportable_operation(network: str) -> None:
     cases = graphs_of(network)
-    assert len(cases) == 5  # three optimizers, evaluation, Grad-CAM
+    assert len(cases) == 5  # three optimizers, evaluation, HiResCAM
     for case, graphs in cases.items():
         assert graphs["looked_at"] > 100, case
         assert graphs["found"] == [], case

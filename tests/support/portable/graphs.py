@@ -53,16 +53,16 @@ def evaluation(name: str) -> Callable[[], object]:
 
 
 def explanation(name: str) -> Callable[[], object]:
-    """Grad-CAM, compiled as it runs."""
+    """HiResCAM, compiled as it runs."""
     from emotion.evaluation.members import Member
-    from emotion.evaluation.saliency import grad_cam
+    from emotion.evaluation.saliency import evidence_maps
     from emotion.model.about import ModelAbout
     from emotion.model.batch_norm import with_fused_batch_norm
     from emotion.training.network import build_model
 
     network = with_fused_batch_norm(build_model(load_network(name), (24, 24, 1), 7, for_training=False))
     member = Member("0", ModelAbout([f"label {number}" for number in range(7)], 24, 1, None), network)
-    return lambda: grad_cam(member, PIXELS.astype(np.uint8), np.zeros(8, np.int64))
+    return lambda: evidence_maps(member, PIXELS.astype(np.uint8), np.zeros(8, np.int64))
 
 
 def looked_at(run: Callable[[], object]) -> dict[str, Any]:

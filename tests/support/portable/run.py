@@ -90,7 +90,7 @@ def digest(case: dict[str, Any], recipe: Recipe) -> dict[str, str]:
     from emotion.dataset.examples import labelled
     from emotion.dataset.records.tfrecords import Faces
     from emotion.evaluation.members import load_member
-    from emotion.evaluation.saliency import grad_cam
+    from emotion.evaluation.saliency import evidence_maps
     from emotion.model.batch_norm import with_fused_batch_norm
     from emotion.model.batched import predict_in_batches
     from emotion.model.calibration import fit_temperature
@@ -131,7 +131,7 @@ def digest(case: dict[str, Any], recipe: Recipe) -> dict[str, str]:
             "weights": _md5(*trained.weights),
             "model": _md5(path.read_bytes()),
             "logits": _md5(member.logits(images)),
-            "saliency": _md5(grad_cam(member, images[:8], labels[:8])),
+            "saliency": _md5(evidence_maps(member, images[:8], labels[:8])),
         }
 
 
