@@ -15,10 +15,11 @@ from emotion.evaluation.predictions import read_predictions
 from emotion.evaluation.views import views
 from emotion.foundation.files import write_file
 from emotion.foundation.params import Params
-from emotion.palette import BLUE
+from emotion.palette import BLUE, SKY
 from emotion.report.captions import against_people, corrupted, draw_figures, read_table, read_tables
 from emotion.report.faces import draw_crowd, draw_faces
-from emotion.report.page import flat, render_page, tiles
+from emotion.report.overview import words
+from emotion.report.page import render_page
 from stages._entry.stage import Reads, Section, Shown, run_stage
 
 
@@ -43,12 +44,14 @@ def report(
     archive: Path,
     facts: Path,
     copies: Path,
+    data_report: Path,
     split_report: Path,
     predictions: Path,
     saliency: Path,
     scores: Path,
     plots: Path,
     history: Path,
+    training: Path,
     template: Path,
     figures: Path,
     faces: Path,
@@ -58,8 +61,10 @@ def report(
 ) -> None:
     """Draw figures and sheets of faces into their folders, and the page that shows them all."""
     answers = read_predictions(predictions.read_text())
-    metrics, tables = json.loads(scores.read_text()), read_tables(plots)
-    curves = {str(member): read_table(history / f"{member}.csv") for member in shown["model.members"]}
+    metrics, tables = _read(scores), read_tables(plots)
+    members = [str(member) for member in shown["model.members"]]
+    curves = {member: read_table(history / f"{member}.csv") for member in members}
+    trained = [_read(training / f"{member}.json") for member in members]
     drawn = draw_figures(answers, tables, curves, metrics)
     sheets = draw_faces(answers, archive, pd.read_csv(copies, keep_default_na=False), read_heatmaps(saliency))
     measured = {"robustness": corrupted(tables["robustness"])} if "robustness" in metrics else {}
@@ -70,19 +75,21 @@ def report(
         for name, picture in kind.items():
             write_file(folder / f"{name}.png", picture.png)
     context = {
+        **words(shown, metrics, _read(data_report), _read(split_report), trained),
         "title": params.title,
         "accent": BLUE,
-        "metrics": metrics,
-        "split": json.loads(split_report.read_text()),
+        "accent_on_dark": SKY,
         "members": tables["members"].to_dict("records"),
         "subsets": tables["subsets"].to_dict("records"),
-        "shown": shown,
-        "parameters": flat(shown),
-        "tiles": tiles(metrics),
         "view_count": len(views(**shown["evaluate"]["views"])),
-        "pictures": [*drawn.values(), *measured.values(), *sheets.values(), *voted.values()],
+        "pictures": drawn | measured | sheets | voted,
     }
     write_file(page, render_page(template, context))
+
+
+def _read(report: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(report.read_text())
+    return found
 
 
 if __name__ == "__main__":

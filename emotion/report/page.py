@@ -51,13 +51,18 @@ def _rendered(template: Path, context: Mapping[str, Any], *, escape: bool) -> st
         trim_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters.update(percent=percent, number=number)
+    environment.filters.update(percent=percent, number=number, unbroken=unbroken)
     return environment.get_template(template.name).render(context)
 
 
 def percent(fraction: float) -> str:
     """0.6789 -> `67.9 %`, with a non-breaking space."""
     return f"{100 * fraction:.1f}\N{NO-BREAK SPACE}%"
+
+
+def unbroken(text: str) -> str:
+    """The text with each per-cent sign held to its number."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def number(value: float) -> str:
@@ -82,16 +87,3 @@ def _as_yaml(value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "[" + ", ".join(_as_yaml(item) for item in value) + "]"
     return "{}" if isinstance(value, Mapping) else str(value)
-
-
-def tiles(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The smaller figures of the headline: name and value."""
-    calibration = metrics["calibration"].get("after", metrics["calibration"]["before"])
-    return [
-        ("Balanced accuracy", percent(metrics["balanced_accuracy"])),
-        ("Top-2 accuracy", percent(metrics["top2_accuracy"])),
-        ("Matthews correlation", number(metrics["matthews"])),
-        *([("ROC-AUC", number(metrics["roc_auc"]))] if "roc_auc" in metrics else []),
-        ("Log loss (nats)", number(metrics["log_loss"])),
-        ("Calibration error", number(calibration["ece"])),
-    ]

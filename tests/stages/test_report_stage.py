@@ -1,6 +1,7 @@
 """The report stage on a tiny evaluation: figures, sheets and the page."""
 
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,6 +19,7 @@ class Page(HTMLParser):
         super().__init__()
         self.open: list[str] = []
         self.addresses: list[str] = []
+        self.ids: list[str] = []
         self.pictures: list[dict[str, str | None]] = []
         self.tags: set[str] = set()
         self.text = ""
@@ -31,19 +33,21 @@ class Page(HTMLParser):
             self.open.append(tag)
         values = dict(attrs)
         self.addresses += [values[name] or "" for name in ("src", "href", "srcset", "action") if name in values]
+        self.ids += [values["id"] or ""] if "id" in values else []
         if tag == "img":
             self.pictures.append(values)
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
+        self.text += " " if tag in {"dt", "dd", "th", "td"} else ""
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        self.text += data if self.open[-1:] != ["style"] else ""
 
 
 @pytest.fixture(scope="module")
 def reported(project: Path) -> Path:
-    evaluated.write_histories(project, [0, 1])
+    evaluated.write_trainings(project, [0, 1])
     one = evaluated.run_report(project, "one", members=[0])
     many = evaluated.run_report(project, "many", members=[0, 1], views=evaluated.TEN, robustness=True)
     assert (one, many) == ("", "")
@@ -54,9 +58,42 @@ def reported(project: Path) -> Path:
 def test_page_stands_alone(reported: Path, out: str) -> None:
     text = (reported / out / "report.html").read_text()
     page = Page(text)
-    assert page.addresses and all(address.startswith("data:") for address in page.addresses)
+    assert page.addresses and all(address.startswith(("data:", "#")) for address in page.addresses)
     assert "script" not in page.tags
     assert "http" not in text.replace("http-equiv", "") and "url(" not in text and "@import" not in text
+
+
+@pytest.mark.parametrize("out", ["one", "many"])
+def test_the_contents_lead_to_every_section_and_picture(reported: Path, out: str) -> None:
+    page = Page((reported / out / "report.html").read_text())
+    assert len(set(page.ids)) == len(page.ids) > 15
+    assert [address[1:] for address in page.addresses if address.startswith("#")] == page.ids
+
+
+def test_the_page_begins_with_what_was_trained_on_what(reported: Path) -> None:
+    text = " ".join(Page((reported / "one/report.html").read_text()).text.split())
+    begin = text[: text.index("How far the numbers hold")]
+    for words in ("3,115 parameters", "3 epochs; the weights after epoch 2 were kept", "3: happy, path, sad"):
+        assert words in begin
+    assert "faces that were drawn, not photographed" in begin and "Digest" in text and "0123abcd" in text
+    assert "47 test faces." in begin
+    assert not re.search(r"\s[.,;]", text)  # no space before a full stop
+
+
+def test_figures_that_someone_added_are_on_the_page(reported: Path) -> None:
+    file = reported / "one/evaluate.json"
+    kept, page = file.read_text(), (reported / "one/report.html").read_bytes()
+    report = json.loads(kept)
+    report["per_label"]["sad"]["by_night"] = 0.123456
+    file.write_text(json.dumps({**report, "cohen_kappa": 0.654321, "cameras": {"left": {"accuracy": 0.222222}}}))
+    try:
+        evaluated.run_report(reported, "one", members=[0])
+        text = " ".join(Page((reported / "one/report.html").read_text()).text.split())
+    finally:
+        file.write_text(kept)
+        (reported / "one/report.html").write_bytes(page)
+    for words in ("Cohen kappa 0.654", "by night", "cameras.left.accuracy 0.222222", "per_label.sad.by_night 0.123456"):
+        assert words in text, words
 
 
 @pytest.mark.parametrize(("out", "pictures"), [("one", 12), ("many", 13)])

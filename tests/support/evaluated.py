@@ -154,12 +154,14 @@ def run_report(folder: Path, out: str, *, members: list[int], **changes: Any) ->
         archive="faces.zip",
         facts="facts.csv",
         copies="split/copies.csv",
+        data_report="metrics/data.json",
         split_report="metrics/split.json",
         predictions=f"{out}/predictions.csv",
         saliency=f"{out}/saliency.npz",
         scores=f"{out}/evaluate.json",
         plots=f"{out}/plots",
         history="history",
+        training="training",
         template=str(ROOT / "emotion/report/report.html.j2"),
         figures=f"{out}/figures",
         faces=f"{out}/faces",
@@ -167,12 +169,15 @@ def run_report(folder: Path, out: str, *, members: list[int], **changes: Any) ->
     )
 
 
-def write_histories(folder: Path, members: list[int]) -> None:
-    """Learning curves of three epochs."""
-    (folder / "history").mkdir(exist_ok=True)
+def write_trainings(folder: Path, members: list[int]) -> None:
+    """Learning curves of three epochs, what each training says of itself, and what was downloaded."""
+    for name in ("history", "training"):
+        (folder / name).mkdir(exist_ok=True)
+    (folder / "metrics/data.json").write_text('{"digest": "0123abcd"}')
     for member in members:
         rows = "".join(f"{epoch},{0.3 * epoch},{1 / epoch},{0.2 * epoch},{2 / epoch}\n" for epoch in (1, 2, 3))
         (folder / f"history/{member}.csv").write_text("epoch,accuracy,loss,val_accuracy,val_loss\n" + rows)
+        (folder / f"training/{member}.json").write_text('{"epochs": 3, "kept_epoch": 2, "parameters": 3115}')
 
 
 if __name__ == "__main__":
