@@ -11,7 +11,7 @@ from emotion.dataset.votes import VotesParams, read_votes
 from emotion.evaluation.crowd import against_the_crowd
 from emotion.evaluation.heatmaps import heatmap_bytes
 from emotion.evaluation.passes import check_models, measure_robustness, predict, saliency_maps, unanswered
-from emotion.evaluation.results import evaluation_report, plot_tables, variants_table
+from emotion.evaluation.results import evaluation_report, headline_report, plot_tables, variants_table
 from emotion.evaluation.tables import confusion_table
 from emotion.evaluation.views import views
 from emotion.foundation.files import write_file, write_json
@@ -70,6 +70,7 @@ def evaluate(
     saliency: Path,
     plots: Path,
     report: Path,
+    headline: Path,
     members: MembersParams,
     params: EvaluateParams,
     votes: VotesParams,
@@ -103,6 +104,7 @@ def evaluate(
         write_file(plots / f"{name}.csv", text)
     scores = evaluation_report(results, robustness, learnt=first.about.prior, seed=params.seed)
     write_json(report, scores | crowd.report)
+    write_json(headline, headline_report(scores))
 
 
 if __name__ == "__main__":

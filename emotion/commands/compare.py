@@ -9,17 +9,19 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
 
+from emotion.commands.compared_runs import TRACKED, draw_curves, load_curves, load_predictions
 from emotion.evaluation.intervals import Interval, accuracies, interval, macro_f1s, resample
-from emotion.evaluation.predictions import Predictions, read_predictions
+from emotion.evaluation.predictions import Predictions
 from emotion.evaluation.scores import macro_f1
 from emotion.foundation.errors import UserError
+from emotion.foundation.files import written_whole
 from emotion.model.calibration import accuracy, log_loss
 
-TRACKED = "data/predictions.csv"  # where a revision of this project keeps its predictions
 _SEED = 0  # of the bootstrap: the same two tables, the same answer
 _CHANCE = 0.05
 
@@ -64,13 +66,13 @@ class Comparison:
         better = "B" if self.b_alone > self.a_alone else "A"
         return f"{better} is better by more than chance explains (p = {self.p_value:.2g})."
 
-    def to_json(self) -> str:
-        """Everything, as JSON."""
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, ready for JSON."""
         content = asdict(self)
         for score in ("accuracy", "macro_f1", "log_loss"):
             span = getattr(self, score).interval
             content[score]["interval"] = None if span is None else span._asdict()
-        return json.dumps({**content, "verdict": self.verdict}, indent=2)
+        return {**content, "verdict": self.verdict}
 
     def to_table(self) -> str:
         """Everything, as a table for people."""
@@ -122,40 +124,30 @@ def compare(a: Predictions, b: Predictions) -> Comparison:
     )
 
 
-def load_predictions(source: str) -> Predictions:
-    """Read predictions from a CSV file, or as a Git revision of this project tracks them (through DVC).
-
-    Raises UserError when `source` is neither.
-    """
-    if Path(source).is_file():
-        try:
-            return read_predictions(Path(source).read_text(encoding="utf-8"))
-        except UnicodeDecodeError as error:
-            raise UserError(f"{source} is not text in UTF-8 ({error.reason}); name a table of predictions") from None
-    import dvc.api
-    from dvc.exceptions import DvcException
-    from scmrepo.exceptions import SCMError
-
-    try:
-        return read_predictions(dvc.api.read(TRACKED, rev=source))
-    except (DvcException, SCMError, OSError) as error:
-        raise UserError(
-            f"{source!r} is neither a CSV file nor a Git revision whose {TRACKED} can be read ({error}); "
-            "`dvc fetch --all-commits` downloads what a remote has"
-        ) from None
-
-
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of `emotion compare`."""
-    parser.add_argument("a", metavar="A", help=f"the baseline: a Git revision (its {TRACKED}) or a CSV file")
-    parser.add_argument("b", metavar="B", help="what to compare with it: a Git revision or a CSV file")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    what = f"a Git revision (its {TRACKED}), a published result (results/fer2013), or a CSV file"
+    parser.add_argument("a", metavar="A", help=f"the baseline: {what}")
+    parser.add_argument("others", metavar="B", nargs="+", help="what to compare with it, one by one: likewise")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table; a list for several B")
+    parser.add_argument("--plot", metavar="FILE", type=Path, help="also draw the validation curves of all, as a PNG")
 
 
 def run(arguments: Namespace) -> int:
-    """Print the comparison of `arguments.a` and `arguments.b`; returns 0. Raises UserError."""
-    comparison = compare(load_predictions(arguments.a), load_predictions(arguments.b))
-    print(comparison.to_json() if arguments.json else comparison.to_table())
+    """Print the comparison of `arguments.a` with each of `arguments.others`; returns 0. Raises UserError."""
+    if arguments.plot:  # first: it reads little, and what is wrong with it is soon found
+        curves = {source: load_curves(source) for source in (arguments.a, *arguments.others)}
+        with written_whole(arguments.plot) as part:
+            part.write_bytes(draw_curves(curves))
+    baseline = load_predictions(arguments.a)
+    found = {source: compare(baseline, load_predictions(source)) for source in arguments.others}
+    if arguments.json:
+        whole = [each.to_dict() for each in found.values()]
+        print(json.dumps(whole if len(whole) > 1 else whole[0], indent=2))
+    elif len(found) == 1:
+        print(found[arguments.others[0]].to_table())
+    else:
+        print("\n\n".join(f"A: {arguments.a}, B: {name}\n{each.to_table()}" for name, each in found.items()))
     return 0
 
 

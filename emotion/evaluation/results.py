@@ -117,6 +117,19 @@ def evaluation_report(
     }
 
 
+def headline_report(report: Mapping[str, Any]) -> dict[str, float]:
+    """The few figures of `evaluation_report` that people compare first: flat, each name in no other metric file.
+
+    DVC writes the path of its file before a name that two files share, which no table of experiments has room for.
+    `test_calibration_error` is that of the predictions as they are: after temperature scaling, where there was any.
+    """
+    calibration = report["calibration"]
+    return {
+        **{f"test_{score}": report[score] for score in ("accuracy", "macro_f1", "log_loss")},
+        "test_calibration_error": calibration.get("after", calibration["before"])["ece"],
+    }
+
+
 def plot_tables(results: Results, robustness: Robustness, *, seed: int) -> dict[str, str]:
     """Name -> CSV text of each table that `dvc plots` draws."""
     labels, final, names = results.final.label_indexes, results.final.probabilities, results.final.label_names

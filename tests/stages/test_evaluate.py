@@ -56,6 +56,17 @@ def test_headline_is_what_scikit_learn_says_of_the_predictions(project: Path, ou
 
 
 @pytest.mark.parametrize("out", ["one", "many"])
+def test_the_headline_file_says_what_the_evaluation_says(project: Path, out: str) -> None:
+    headline, report = json.loads((project / out / "headline.json").read_text()), report_of(project / out)
+    assert headline == {
+        "test_accuracy": report["accuracy"],
+        "test_macro_f1": report["macro_f1"],
+        "test_log_loss": report["log_loss"],
+        "test_calibration_error": report["calibration"]["after"]["ece"],
+    }
+
+
+@pytest.mark.parametrize("out", ["one", "many"])
 def test_per_label_is_what_scikit_learn_says(project: Path, out: str) -> None:
     found, report = predictions_of(project / out), report_of(project / out)
     text = metrics.classification_report(
@@ -184,6 +195,8 @@ def test_no_temperature_is_claimed_without_a_validation_set(tmp_path: Path) -> N
     folder = evaluated.make_elsewhere(tmp_path, "0")
     evaluated.run_evaluate(folder, "out", models="both", members=[0, 1], views=evaluated.TEN)
     assert set(report_of(folder / "out")["calibration"]) == {"before"}
+    error = json.loads((folder / "out/headline.json").read_text())["test_calibration_error"]
+    assert error == report_of(folder / "out")["calibration"]["before"]["ece"]
     np.testing.assert_array_equal(
         variants_of(folder / "out")["uncalibrated"], predictions_of(folder / "out").probabilities
     )

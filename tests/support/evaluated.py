@@ -141,6 +141,7 @@ def run_evaluate(folder: Path, out: str, *, models: str, members: list[int], **c
         saliency=f"{out}/saliency.npz",
         plots=f"{out}/plots",
         report=f"{out}/evaluate.json",
+        headline=f"{out}/headline.json",
     )
 
 
