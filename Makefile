@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SOURCES := params.yaml $(wildcard stages/*.py emotion/*.py emotion/*/*.py emotion/*/*/*.py)
 
-.PHONY: help repro test test-all test-emulated docs lint lock verify fer2013
+.PHONY: help repro test test-all test-emulated docs lint lock verify fer2013 experiments
 
 help:  ## show what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -60,3 +60,8 @@ verify: .venv/pipeline  ## run the committed pipeline from scratch in a clone an
 
 fer2013: .venv/pipeline  ## run the published recipe on FER2013, from data/local/ or from Kaggle
 	python -m tools.publish rerun
+
+# Columns: changed parameters, the headline; `dvc exp show` alone is 300 characters wide.
+experiments: .venv/pipeline  ## the experiments: what each changed, and its headline metrics
+	@dvc exp show --no-pager --only-changed --keep 'Experiment|test_|(metrics/train/0.json:)?epochs' \
+	--drop '(?!(data|split|preprocess|augment|model|train|evaluate|report)\.)|train\.(accuracy|loss)'

@@ -67,28 +67,29 @@ def draw_curves(runs: Mapping[str, Mapping[str, pd.DataFrame]]) -> bytes:
 
 def _tracked_predictions(revision: str) -> str:
     import dvc.api
-    from dvc.exceptions import DvcException, FileMissingError, OutputNotFoundError, PathMissingError
+    from dvc.exceptions import DvcException, PathMissingError
     from scmrepo.exceptions import SCMError
 
     try:
         return dvc.api.read(TRACKED, rev=revision)
-    except (OutputNotFoundError, PathMissingError):
-        reason = (
-            f"the revision {revision!r} tracks no {TRACKED}: it was committed without a run; run the pipeline there "
-            "(`dvc repro`) and commit dvc.lock, or name another"
-        )
-    except FileMissingError:
-        reason = (
-            f"the predictions of {revision!r} are not in this clone's cache; get them with `dvc fetch --all-commits` "
-            f"where there is a remote, make them with `git checkout {revision}` and `dvc repro`, or name a published "
-            "result, such as results/fer2013"
-        )
     except (DvcException, SCMError, OSError) as error:
-        reason = (
-            f"{_refusal(revision)} ({error}); name a revision, a table of predictions, or a published result such "
-            "as results/fer2013"
+        reason = f"{_refusal(revision)} ({error}); name one, or a published result such as results/fer2013"
+        try:
+            lock = dvc.api.read("dvc.lock", rev=revision)
+        except PathMissingError:
+            lock = ""
+        except (DvcException, SCMError, OSError):
+            raise UserError(reason) from None
+    if TRACKED not in lock:
+        raise UserError(
+            f"the revision {revision!r} has no {TRACKED}: it was committed without a run; check it out, run "
+            "`dvc repro` and commit dvc.lock, or name another"
         )
-    raise UserError(reason) from None
+    raise UserError(
+        f"the predictions of {revision!r} are not in this clone's cache; `dvc fetch --all-commits` gets them "
+        f"where there is a remote, `git checkout {revision}` and `dvc repro` make them; or name a published "
+        "result, such as results/fer2013"
+    )
 
 
 def _refusal(source: str) -> str:

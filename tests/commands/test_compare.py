@@ -5,12 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from emotion.commands.compare import add_arguments, compare, load_predictions, run
+from emotion.commands.compare import add_arguments, compare, run
+from emotion.commands.compared_runs import draw_curves, load_curves, load_predictions
 from emotion.evaluation.predictions import Predictions, rounded
 from emotion.foundation.errors import UserError
 
 NAMES = ["happy", "sad"]
+ROOT = Path(__file__).parents[2]
+RUNS = {"a": [True, False, False, False], "b": [True, True, False, False], "c": [True] * 4}
 
 
 def predictions(right: list[bool], *, labels: list[str] | None = None, first: int = 0) -> Predictions:
@@ -94,6 +98,7 @@ def test_revisions_are_read_through_dvc(tmp_path: Path, monkeypatch: pytest.Monk
         subprocess.run(command, shell=True, check=True, capture_output=True)
 
     sh("git init -q . && git config user.email t@example.org && git config user.name t && dvc init -q")
+    sh("git commit -qm 'no run' && git tag empty")
     (tmp_path / "data").mkdir()
     tables = {"v1": predictions([True, False]), "v2": predictions([True, True])}
     for tag, table in tables.items():
@@ -101,5 +106,60 @@ def test_revisions_are_read_through_dvc(tmp_path: Path, monkeypatch: pytest.Monk
         sh(f"dvc add -q data/predictions.csv && git add . && git commit -qm {tag} && git tag {tag}")
     for tag, table in tables.items():
         assert load_predictions(tag).to_csv() == table.to_csv()
-    with pytest.raises(UserError, match="'nowhere' is neither a CSV file nor a Git revision"):
+    with pytest.raises(UserError, match="'nowhere' is neither a CSV file, nor a folder with one, nor a Git revision"):
         load_predictions("nowhere")
+    with pytest.raises(UserError, match="'empty' has no data/predictions.csv: .* run `dvc repro`"):
+        load_predictions("empty")
+
+
+def write_run(folder: Path, right: list[bool]) -> Path:
+    """A folder as results/fer2013 is: predictions.csv, and the learning curves of one member."""
+    (folder / "metrics/history").mkdir(parents=True)
+    (folder / "predictions.csv").write_text(predictions(right).to_csv())
+    curve = "epoch,accuracy,loss,val_accuracy,val_loss\n1,0.2,2.0,0.3,1.9\n2,0.4,1.5,0.5,1.4\n"
+    (folder / "metrics/history/0.csv").write_text(curve)
+    return folder
+
+
+def test_a_published_result_is_named_by_its_folder(tmp_path: Path) -> None:
+    published = write_run(tmp_path / "results/mine", [True, False])
+    assert load_predictions(str(published)).to_csv() == predictions([True, False]).to_csv()
+    assert len(load_predictions(str(ROOT / "results/fer2013")).paths) == 7178
+    with pytest.raises(UserError, match=r"holds neither predictions\.csv nor data/predictions\.csv"):
+        load_predictions(str(tmp_path))
+
+
+def test_predictions_that_are_not_in_the_cache_say_how_to_get_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lock = "schema: '2.0'\nstages:\n  a:\n    cmd: a\n    outs:\n    - path: data/predictions.csv\n"
+    (tmp_path / "dvc.lock").write_text(f"{lock}      hash: md5\n      md5: {'0' * 32}\n      size: 1\n")
+    (tmp_path / "dvc.yaml").write_text("stages:\n  a:\n    cmd: a\n    outs: [data/predictions.csv]\n")
+    git = "git -c user.email=t@example.org -c user.name=t"
+    command = f"git init -q -b main . && dvc init -q && git add . && {git} commit -qm run"
+    subprocess.run(command, shell=True, check=True, capture_output=True)
+    with pytest.raises(UserError, match=r"of 'main' are not in this clone's cache; .*results/fer2013"):
+        load_predictions("main")
+
+
+def test_several_runs_are_compared_with_the_first_and_drawn_in_one_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b, c = (str(write_run(tmp_path / name, right)) for name, right in RUNS.items())
+    parser = ArgumentParser()
+    add_arguments(parser)
+    run(parser.parse_args([a, b, c, "--plot", str(tmp_path / "curves.png")]))
+    assert capsys.readouterr().out.count(f"A: {a}, B: ") == 2
+    assert Image.open(tmp_path / "curves.png").size == (1430, 572)
+    run(parser.parse_args([a, b, c, "--json"]))
+    assert [each["accuracy"]["b"] for each in json.loads(capsys.readouterr().out)] == [0.5, 1.0]
+
+
+def test_a_picture_of_more_runs_has_more_lines(tmp_path: Path) -> None:
+    curves = load_curves(str(write_run(tmp_path / "a", [True])))
+    one, two = draw_curves({"a": curves}), draw_curves({"a": curves, "b": {"0": curves["0"] + 0.1}})
+    assert one.startswith(b"\x89PNG") and one != two
+    (tmp_path / "a/metrics/history/0.csv").write_text("epoch,accuracy,loss\n1,0.2,2.0\n")
+    with pytest.raises(UserError, match=r"no validation curves in metrics/history"):
+        load_curves(str(tmp_path / "a/predictions.csv"))

@@ -250,8 +250,18 @@ def test_experiments_run_queued_and_apart_and_diff(project: Project) -> None:
     assert {"apart", "queued"} <= names
     assert "evaluate.seed" in project.run("dvc", "params", "diff", "HEAD", "apart")
     assert "metrics/evaluate.json" in project.run("dvc", "metrics", "diff", "--all", "HEAD", "apart")
+    headline = project.run("dvc", "metrics", "diff", "--all", "HEAD", "apart", "--targets", "metrics/headline.json")
+    assert 4 < len(headline.splitlines()) < 10 and max(map(len, headline.splitlines())) <= 80
+    recipe = subprocess.run(["make", "-n", "experiments"], cwd=tiny.ROOT, capture_output=True, text=True, check=True)
+    command = recipe.stdout[recipe.stdout.index("dvc exp show") :]
+    table = project.run("sh", "-c", command, COLUMNS="160")
+    assert max(map(len, table.splitlines())) <= 160
+    for shown_column in ("apart", "evaluate.seed", "test_accuracy", "test_calibration_error", "epochs"):
+        assert shown_column in table
+    assert "per_label" not in table and "images" not in table
     page = project.run("dvc", "plots", "diff", "HEAD", "apart")
     assert "index.html" in page
+    assert '[id^="data_figures_"] { order: 2; }' in (project.root / "dvc_plots/index.html").read_text()
     project.back()
 
 
