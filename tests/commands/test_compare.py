@@ -151,7 +151,8 @@ def test_several_runs_are_compared_with_the_first_and_drawn_in_one_picture(
     add_arguments(parser)
     run(parser.parse_args([a, b, c, "--plot", str(tmp_path / "curves.png")]))
     assert capsys.readouterr().out.count(f"A: {a}, B: ") == 2
-    assert Image.open(tmp_path / "curves.png").size == (1430, 572)
+    with Image.open(tmp_path / "curves.png") as picture:
+        assert picture.size == (1430, 572)
     run(parser.parse_args([a, b, c, "--json"]))
     assert [each["accuracy"]["b"] for each in json.loads(capsys.readouterr().out)] == [0.5, 1.0]
 

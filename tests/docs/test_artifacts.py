@@ -1,4 +1,4 @@
-"""The published models as users of DVC take them from another repository: docs/remotes.md. The tests tag their clone."""
+"""The published models as users of DVC take them from elsewhere: docs/remotes.md. The tests tag their clone."""
 
 import functools
 import http.server
