@@ -12,6 +12,7 @@ from emotion.model.about import ModelAbout
 from emotion.model.prior import reweighted
 
 TRAINING, EVEN = "training", "even"
+_MOST = 1e12  # of a share: the sums and quotients of such numbers are finite
 _EXPECTED = "expected training, even, label=share,… or a JSON file of label: share"
 
 
@@ -59,14 +60,17 @@ def parse_prior(text: str) -> Prior:
     if text in (TRAINING, EVEN):
         return Prior(text)
     if "=" in text:
-        pairs = (part.partition("=") for part in text.split(","))
-        return Prior(text, _checked({label.strip(): share for label, _, share in pairs}, text))
+        parts = [part.partition("=") for part in text.split(",")]
+        shares = {label.strip(): share for label, _, share in parts}
+        if len(shares) < len(parts):
+            raise UserError(f"--prior {text}: a label is there twice; {_EXPECTED}")
+        return Prior(text, _checked(shares, text))
     path = Path(text)
     if not path.is_file():
         raise UserError(f"--prior {text}: {_EXPECTED}")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"--prior {text}: cannot be read as JSON ({error}); {_EXPECTED}") from None
     if not isinstance(content, dict):
         raise UserError(f"--prior {text}: {_EXPECTED}")
@@ -78,8 +82,10 @@ def _checked(shares: Mapping[str, object], text: str) -> dict[str, float]:
     for label, share in shares.items():
         try:
             found[label] = float(share)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             found[label] = -1.0
-        if not 0 <= found[label] < float("inf"):
-            raise UserError(f"--prior {text}: the share of {label!r} is {share!r}; expected a number from 0 up")
+        if not 0 <= found[label] <= _MOST:
+            raise UserError(
+                f"--prior {text}: the share of {label!r} is {str(share)[:50]!r}; expected a number from 0 to {_MOST:g}"
+            )
     return found

@@ -49,10 +49,12 @@ def test_a_prior_may_lie_in_a_file(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("evn", "expected training, even, label=share"),
-        ("calm=x", "the share of 'calm' is 'x'; expected a number from 0 up"),
+        ("calm=x", "the share of 'calm' is 'x'; expected a number from 0 to 1e"),
         ("calm=-1,cross=2", "the share of 'calm' is '-1'"),
-        ("calm=nan", "expected a number from 0 up"),
+        ("calm=nan", "expected a number from 0 to 1e"),
         ("crss=1", "names 'crss', which the model does not know"),
+        ("calm=1e13", "the share of 'calm' is '1e13'; expected a number from 0 to 1e"),
+        ("calm=1,calm=2", "a label is there twice"),
         ("calm=0,cross=0", "gives no label a share above 0"),
     ],
 )
@@ -60,6 +62,21 @@ def test_what_cannot_be_a_prior_is_refused_in_one_line(text: str, says: str) -> 
     with pytest.raises(UserError, match=says) as caught:
         parse_prior(text).apply(np.array([[0.6, 0.4]]), ABOUT)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[" * 100_000, "cannot be read as JSON"),
+        ('{"calm": 1' + "0" * 400 + "}", "the share of 'calm' is '1000"),
+        ('{"calm": 1e308, "cross": 1e308}', "the share of 'calm' is '1e"),
+    ],
+)
+def test_a_file_that_cannot_be_a_prior_is_refused_in_one_short_line(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "prior.json").write_text(text)
+    with pytest.raises(UserError, match=says) as caught:
+        parse_prior(str(tmp_path / "prior.json"))
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500 + len(str(tmp_path))
 
 
 def test_a_model_that_does_not_say_its_prior_keeps_it() -> None:
