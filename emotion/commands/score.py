@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def parse_names(text: str) -> dict[str, str | None]:
     """Read what a person gives as --labels: a params.yaml, or `old=new,…`; an empty `new` is None. Raises UserError."""
-    if "=" not in text or Path(text).is_file():
+    if "=" not in text or _is_file(text):
         return _names_in(Path(text))
     names: dict[str, str | None] = {}
     for part in text.split(","):
@@ -57,8 +57,15 @@ def parse_names(text: str) -> dict[str, str | None]:
     return names
 
 
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:  # longer than a file's name can be
+        return False
+
+
 def _names_in(path: Path) -> dict[str, str | None]:
-    if not path.is_file():
+    if not _is_file(str(path)):
         raise UserError(f"--labels: there is no file {shown(path)}; {_EXPECTED}")
     try:
         from emotion.foundation.params import read_params

@@ -288,12 +288,14 @@ def test_score_explains_wrong_folders(tmp_path, capsys, folder, message):
 NAMES = {"joyous": "happy", "glad": "happy", "grim": "sad", "odd": None}
 
 
-@pytest.mark.parametrize("given", ["file", "written out"])
+@pytest.mark.parametrize("given", ["file", "written out", "longer than a file's name can be"])
 def test_score_takes_other_names_of_labels(tmp_path, capsys, given):
     for number, name in enumerate([*NAMES, "Surprise"]):
         (tmp_path / "faces" / name).mkdir(parents=True)
         (tmp_path / "faces" / name / "a.png").write_bytes(png(drawn_face(number)))
     names = "joyous=happy, glad=happy,grim=sad,odd="
+    if given.startswith("longer"):
+        names += "".join(f",there_is_no_folder_{number}=" for number in range(300))
     if given == "file":
         names = tmp_path / "params.yaml"
         names.write_text("data:\n  labels: {joyous: happy, glad: happy, grim: sad, odd: null}\n")
@@ -307,6 +309,7 @@ def test_score_takes_other_names_of_labels(tmp_path, capsys, given):
     ("names", "message"),
     [
         ("", "there is no file"),
+        ("x" * 400, "there is no file xxx"),
         ("gone.yaml", "there is no file gone.yaml; expected a params.yaml, or old=new"),
         ("joyous=joy", "renames to 'joy', which the model does not know; its labels are angry"),
         ("joyous=hapy", "did you mean 'happy'?"),
