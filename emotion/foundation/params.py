@@ -7,10 +7,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
+from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent, ScalarEvent
 
 from emotion.foundation.errors import UserError
 
+_MAX_BYTES = 1_000_000  # the parser takes 20 s for that
 _MAX_DEPTH = 32
 _MAX_VALUES = 100_000
 
@@ -34,10 +35,12 @@ def parse_params(content: bytes | None, path: Path) -> Mapping[str, Any]:
     """Parse the bytes of params.yaml, called `path`; None stands for a missing file. Raises as `read_params` does."""
     if content is None:
         raise UserError(f"{path} is missing; run the stage from the project's root folder")
+    if len(content) > _MAX_BYTES:
+        raise UserError(f"{path} is larger than {_MAX_BYTES / 1e6:g} MB; parameters need a few thousand bytes")
     try:
         _check_depth(content, path)
         document = YAML(typ="safe").load(content)
-    except (YAMLError, ValueError, ArithmeticError) as error:
+    except (YAMLError, ValueError, ArithmeticError, LookupError) as error:  # LookupError: `!!bool x`, `!!int ''`
         raise UserError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(document, Mapping):
         raise UserError(f"{path} must hold sections such as `train:`; it holds {type(document).__name__}")
@@ -46,12 +49,15 @@ def parse_params(content: bytes | None, path: Path) -> Mapping[str, Any]:
 
 
 def _check_depth(content: bytes, path: Path) -> None:
-    """Raise UserError where the parser would run out of its stack."""
+    """Raise UserError where the parser would run out of its stack, or merge keys (`<<: *a`) without end."""
     depth = 0
     for event in YAML(typ="safe").parse(content):
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
         if depth > _MAX_DEPTH:
             raise UserError(f"{path} nests more than {_MAX_DEPTH} levels deep; parameters need four")
+        is_plain = isinstance(event, ScalarEvent) and event.style is None
+        if is_plain and (event.value == "<<" or str(event.tag).endswith(":merge")):
+            raise UserError(f"{path} merges keys with `<<`, which parameters don't need; write them out")
 
 
 def _check_size(document: Mapping[str, Any], path: Path) -> None:
