@@ -6,8 +6,11 @@ or the whole match where it has none, names the picture's group.
 """
 
 import re
+import signal
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +29,7 @@ _USUAL = (r"([^/_]+)_[^/]*$", r"([^/-]+)-[^/]*$", r"([^/.]+)\.[^/]+\.[^/]+$", r"
 _MANY = 5  # pictures: smaller groups do not speak for persons or sequences
 _MOST = 0.9  # of the pictures are in groups of so many
 _WORDS = 4  # so many names without a digit do: FER2013 has Training_, PublicTest_ and PrivateTest_
+_MOST_S = 10.0  # seconds that a regular expression may take for one path
 _TOO_MANY = 1000  # names, when most of the first pictures have one of their own
 
 
@@ -50,7 +54,7 @@ def read_groups(dataset: Dataset, input_dir: Path) -> dict[str, dict[str, str]]:
     path = input_dir / FILE
     if not path.is_file():
         return {}
-    header, rows = read_rows(path, of="groups")
+    header, rows = read_rows(path, pictures=len(dataset.keys), of="groups")
     kinds = [name for name in header if name != "path"]
     if "path" not in header or not kinds or len(set(header)) < len(header) or not all(map(is_column, kinds)):
         raise DatasetError(
@@ -68,6 +72,8 @@ def read_groups(dataset: Dataset, input_dir: Path) -> dict[str, dict[str, str]]:
         seen.add(member)
         for kind in kinds:
             if group := fields[kind].strip():
+                if shown(group) != group:
+                    raise DatasetError(f"{where}: {kind} {shown(group)} holds characters that no table can; rename it")
                 groups[kind][member] = group
     return groups
 
@@ -165,8 +171,31 @@ def _of_column(faces: Iterable[Face], kind: str, facts: Path) -> Iterator[str]:
 def _of_paths(faces: Iterable[Face], pattern: str) -> Iterator[str]:
     search = re.compile(pattern).search
     for face in faces:
-        found = search(face.path)
+        with _in_time(pattern, face.path):
+            found = search(face.path)
         yield (found[min(1, found.re.groups)] or "") if found else ""
+
+
+@contextmanager
+def _in_time(pattern: str, path: str) -> Iterator[None]:
+    """Stop what takes too long: `(.*)*x` tries more ways than there is time for. Windows has no such alarm."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise DatasetError(
+            f"{_quoted(pattern)} takes more than {_MOST_S:g} s for one path, {shown(path)}; write it without a "
+            "repeated repetition such as (.*)*"
+        )
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, _MOST_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _quoted(group_by: str) -> str:

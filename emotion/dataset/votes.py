@@ -20,6 +20,7 @@ from emotion.foundation.params import Params
 
 COLUMN_PREFIX = "votes_"  # of the columns with votes, in every table
 GROUP_PREFIX = "group_"  # of the columns with groups, in the table of facts
+_MOST_COLUMNS, _MOST_ROW_BYTES = 1003, 5000  # a model has at most 1000 labels
 
 
 class VotesParams(Params):
@@ -136,13 +137,24 @@ def rename_votes(votes: Votes, names: Mapping[str, str | None], paths: Mapping[s
     return Votes(labels, {new: merged(votes.counts[old]) for old, new in paths.items() if old in votes.counts})
 
 
-def read_rows(path: Path, *, of: str = "votes") -> tuple[list[str], list[list[str]]]:
-    """Read a CSV of votes or groups: its header and rows of the same length. Raises UserError, naming the line."""
+def read_rows(path: Path, *, pictures: int, of: str = "votes") -> tuple[list[str], list[list[str]]]:
+    """Read a CSV of votes or groups: its header and rows of the same length. Raises UserError, naming the line.
+
+    Args:
+        pictures: of the data set; a file that is too large for them is not read, as its rows would fill the memory.
+    """
+    most_bytes = 1_000_000 + _MOST_ROW_BYTES * pictures
     try:
+        if (size_bytes := path.stat().st_size) > most_bytes:
+            raise UserError(
+                f"{path} has {size_bytes:,} bytes; a table of {of} for {pictures:,} pictures has at most {most_bytes:,}"
+            )
         with path.open(encoding="utf-8-sig", newline="") as file:
             header, *rows = [row for row in csv.reader(file) if row] or [[]]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path} cannot be read as a CSV of {of} ({error}); get it again") from None
+    if len(header) > _MOST_COLUMNS:
+        raise UserError(f"{path} has {len(header):,} columns; a table of {of} has at most {_MOST_COLUMNS:,}")
     for number, row in enumerate(rows, start=2):
         if len(row) != len(header):
             raise UserError(

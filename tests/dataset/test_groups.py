@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emotion.dataset import groups
 from emotion.dataset.archive.faces import Dataset, DatasetError, Face, parse_path
 from emotion.dataset.groups import is_column, likely_groups, number_groups, read_groups
 from emotion.dataset.layouts import relabel
@@ -76,6 +77,13 @@ def test_groups_that_are_none_are_refused_in_one_line(group_by: str, message: st
     assert str(caught.value).startswith("split.group_by: ")
 
 
+def test_a_regular_expression_that_never_ends_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "_MOST_S", 0.2)
+    with pytest.raises(DatasetError, match=r"takes more than 0\.2 s for one path, train/happy/subject00"):
+        numbers(POSED, "(.*)*!")
+    assert numbers(POSED[:2] + POSED[-2:], r"subject(\d+)") == [0, 0, 1, 1]  # and nothing is left of the alarm
+
+
 # --- groups.csv -------------------------------------------------------------------------------------------------------
 
 FACES = Dataset(dict.fromkeys(["train/glad/1.png", "train/sad/1.png", "test/sad/2.png"]), bytes)
@@ -107,6 +115,9 @@ def test_columns_are_read_as_text_and_empty_fields_are_no_group(tmp_path: Path) 
         ("path,subject,subject\n", "each name once"),
         ("path,who?\n", "of letters, digits"),
         (GOOD + "glad/9.png,1,\n", "line 5: the data set has no picture 'glad/9.png'; expected paths such as"),
+        (GOOD.replace("front", "fr\0nt"), r"line 3: the camera fr\\x00nt holds characters that no table can"),
+        (GOOD + "x" * 2_000_000, "bytes; a table of groups for 3 pictures has at most 1,015,000"),
+        ("path" + ",a" * 2000 + "\n", "has 2,001 columns; a table of groups has at most 1,003"),
         (GOOD + "train/glad/1.png,1,\n", "line 5: train/glad/1.png is on an earlier line too"),
         (GOOD + "glad/1.png,1\n", "line 5: 2 fields, but the header has 3"),
     ],

@@ -69,7 +69,7 @@ class VoteSource(Params):
 
 def read_ferplus(path: Path) -> list[tuple[int, ...]]:
     """Read the votes of every row: for each label, then unknown and not a face. Raises UserError."""
-    header, rows = read_rows(path)
+    header, rows = read_rows(path, pictures=_ROWS)
     if header != _HEADER:
         raise DatasetError(
             f"{path} is not FER+'s: its first line is {','.join(header)!r}; expected {','.join(_HEADER)}"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from emotion.dataset.archive.faces import NO_LABEL, Dataset, DatasetError, Votes
 from emotion.dataset.votes import picture_named, read_rows, whole_votes
+from emotion.foundation.errors import shown
 from emotion.foundation.params import Params
 
 FILE = "votes.csv"
@@ -25,7 +26,7 @@ class VoteSource(Params):
                 f"data.votes is `file`, but there is no {path}; put it there (a column `path` and one for each label), "
                 "or set data.votes: none"
             )
-        header, rows = read_rows(path)
+        header, rows = read_rows(path, pictures=len(dataset.keys))
         labels = _labels(header, dataset, path)
         place = {name: header.index(name) for name in (*labels, *NO_LABEL) if name in header}
         counts: dict[str, tuple[int, ...]] = {}
@@ -41,7 +42,7 @@ class VoteSource(Params):
 
 def _labels(header: list[str], dataset: Dataset, path: Path) -> tuple[str, ...]:
     labels = tuple(name for name in header if name not in ("path", *NO_LABEL))
-    if "path" not in header or not labels or len(set(header)) < len(header) or not all(header):
+    if "path" not in header or not labels or len(set(header)) < len(header) or not all(map(_is_name, header)):
         raise DatasetError(
             f"{path}: its first line is {','.join(header)!r}; expected the column `path` and one for each label, each "
             f"name once (and, if you like, {' and '.join(NO_LABEL)})"
@@ -50,3 +51,7 @@ def _labels(header: list[str], dataset: Dataset, path: Path) -> tuple[str, ...]:
     if lacking:
         raise DatasetError(f"{path} has no column for {sorted(lacking)}; it has {sorted(labels)}: one for each folder")
     return labels
+
+
+def _is_name(column: str) -> bool:
+    return column != "" and shown(column) == column
