@@ -34,6 +34,12 @@ def test_other_member_paths_are_refused(path: str) -> None:
         parse_path(path)
 
 
+def test_a_name_longer_than_any_file_system_allows_is_refused() -> None:
+    assert parse_path("train/happy/" + "n" * 1988).name == "n" * 1988
+    with pytest.raises(DatasetError, match=r"train/happy/n+\.\.\. is 2,001 bytes long, over 2,000; rename it"):
+        parse_path("train/happy/" + "n" * 1989)
+
+
 def test_archive_is_stored_sorted_and_timeless(tmp_path: Path) -> None:
     write_archive(Dataset(FILES, bytes), tmp_path / "faces.zip")
     with zipfile.ZipFile(tmp_path / "faces.zip") as archive:

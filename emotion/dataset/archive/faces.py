@@ -16,6 +16,7 @@ from emotion.foundation.files import write_entry, written_whole
 
 SPLITS = ("train", "val", "test")
 NO_LABEL = ("unknown", "not_a_face")  # what people may say of a picture instead of a label
+_LONGEST_PATH = 2000  # bytes; a file system allows 255 for each of its three names, some of which become %FF
 
 
 class DatasetError(UserError):
@@ -80,6 +81,8 @@ def parse_path(path: str) -> Face:
         )
     if shown(path) != path:
         raise DatasetError(f"archive member {shown(path)} holds characters that no table of names can; rename it")
+    if (length := len(path.encode())) > _LONGEST_PATH:
+        raise DatasetError(f"archive member {path[:80]}... is {length:,} bytes long, over {_LONGEST_PATH:,}; rename it")
     return Face(path, *parts)
 
 
