@@ -5,6 +5,7 @@ import re
 import struct
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # silences FFmpeg; our er
 import cv2
 import numpy as np
 
+from emotion.dataset.images import MAX_PIXELS
 from emotion.foundation.errors import UserError
 from emotion.runtime.quiet import quietly
 
@@ -24,6 +26,9 @@ cv2.utils.logging.setLogLevel(
 _USUAL_RATE = 30.0  # frames per second, where the source does not say
 _COUNTED = {".mp4", ".m4v", ".mov", ".avi"}  # hold the number of their frames; others only how long they play
 _SLACK_S = 1.0  # by which other files may play on after their last frame: sound is often longer
+_MOST_TRACKS = 50  # with an edit list; each is looked for in the whole index
+_MOST_EDITS = 10_000  # of a track
+_LONGEST_BOX = 1 << 62  # bytes; what is larger is no box, and no file can be read there
 _MOST_INDEX_BYTES = 100_000_000  # of an MP4; one of 24 hours has 30 million
 
 
@@ -32,7 +37,8 @@ class FrameSource:
 
     def __init__(self, source: str) -> None:
         """Open it. Raises UserError when that fails."""
-        self.is_live = source.isdecimal() or urlsplit(source).scheme in ("rtsp", "rtmp", "udp", "http", "https")
+        is_camera = source.isascii() and source.isdecimal() and len(source) < 10  # OpenCV takes 32 bits
+        self.is_live = is_camera or _scheme(source) in ("rtsp", "rtmp", "udp", "http", "https")
         self._path = Path(source)
         refuse_odd_name(source)
         if not self.is_live and self._path.exists() and not self._path.is_file():
@@ -42,10 +48,14 @@ class FrameSource:
                 f"video {source} does not exist; give a file, a camera index such as 0, or a stream's address"
             )
         with quietly():
-            self._capture = cv2.VideoCapture(int(source) if source.isdecimal() else source)
+            self._capture = cv2.VideoCapture(int(source) if is_camera else source)
         if not self._capture.isOpened():
-            kind = "camera" if source.isdecimal() else "video"
+            kind = "camera" if is_camera else "video"
             raise UserError(f"{kind} {source} cannot be opened; is it there, and in a format that OpenCV reads?")
+        width, height = (int(self._capture.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+        if width * height > MAX_PIXELS:
+            self.close()
+            raise UserError(f"video {source} has frames of {width}x{height} pixels, more than {MAX_PIXELS:,}")
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.rate = rate if 0.1 < rate <= 1000 else _USUAL_RATE
         self._first_s: float | None = None  # clock time at which a live source's first frame was read
@@ -102,6 +112,14 @@ def refuse_odd_name(name: str | Path) -> None:
         raise UserError(f"{name} is not a name in UTF-8, which OpenCV needs; rename the file") from None
 
 
+def _scheme(source: str) -> str:
+    """The first part of an address; empty where it is none."""
+    try:
+        return urlsplit(source).scheme
+    except ValueError:  # http://[
+        return ""
+
+
 def seconds_cut(path: Path) -> float:
     """How much of the pictures in an MP4 or MOV its edit list leaves out: what was trimmed without encoding anew.
 
@@ -120,7 +138,7 @@ def seconds_cut(path: Path) -> float:
 def _cuts(index: bytes) -> Iterator[float]:
     """Seconds that each edit list of an MP4's index leaves out."""
     film = index.find(b"mvhd")
-    for edits in re.finditer(b"elst", index):
+    for edits in islice(re.finditer(b"elst", index), _MOST_TRACKS):
         media = index.find(b"mdhd", edits.end())  # of the same track, in which it comes next
         if min(film, media) >= 0:
             units_a_second, units = _times(index, media)
@@ -136,7 +154,7 @@ def _index_of(file: BinaryIO) -> bytes:
             size, header = struct.unpack(">Q", file.read(8).ljust(8, b"\0"))[0], 16
         if kind == b"moov":
             return file.read(min(size, _MOST_INDEX_BYTES))
-        if size < header:
+        if not header <= size < _LONGEST_BOX:
             break
         file.seek(size - header, os.SEEK_CUR)
     return b""
@@ -153,5 +171,6 @@ def _shown_units(index: bytes, at: int) -> int:
     """Length of what an edit list shows, in the film's units; entries without pictures don't count."""
     form = ">QqI" if index[at + 4] else ">IiI"
     (count,) = struct.unpack_from(">I", index, at + 8)
-    entries = (struct.unpack_from(form, index, at + 12 + number * struct.calcsize(form)) for number in range(count))
+    places = range(at + 12, at + 12 + min(count, _MOST_EDITS) * struct.calcsize(form), struct.calcsize(form))
+    entries = (struct.unpack_from(form, index, place) for place in places)
     return sum(length for length, start, _ in entries if start >= 0)

@@ -16,6 +16,8 @@ from emotion.inference import video as writing
 from tests.support.sample_pictures import canvas_with
 
 RATE = 20
+GREY = cv2.imencode(".jpg", np.full((9, 12, 3), 128, np.uint8))[1].tobytes()
+LARGE = GREY.replace(struct.pack(">2H", 9, 12), struct.pack(">2H", 9000, 12000))  # says its header
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +168,18 @@ def test_a_trimmed_clip_is_not_called_damaged(folder, capfd):
     assert said_by(capfd, "in.mp4", "--csv", "o.csv", "--every", "8") == (0, "")
 
 
-@pytest.mark.parametrize("content", [b"", b"moov", b"\0\0\0\x10moov" + b"mvhd" + b"elst" + b"mdhd", b"\xff" * 90])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"moov",
+        b"\0\0\0\x10moov" + b"mvhd" + b"elst" + b"mdhd",
+        b"\xff" * 90,
+        b"\0\0\0\x01free" + b"\xff" * 8,
+        struct.pack(">I4s", 30_000_008, b"moov") + b"elst" * 7_500_000,  # would be searched 7 million times
+    ],
+    ids=["empty", "short", "empty boxes", "no box", "endless box", "flood"],
+)
 def test_an_index_that_is_damaged_cuts_nothing(tmp_path, content):
     (tmp_path / "x.mp4").write_bytes(content)
     assert reading.seconds_cut(tmp_path / "x.mp4") == 0
@@ -180,13 +193,17 @@ def test_an_index_that_is_damaged_cuts_nothing(tmp_path, content):
         ([".", "--csv", "o.csv"], "folder"),
         (["in.avi", "--csv", "."], "it is a folder"),
         (["text.mp4", "--csv", "o.csv"], "cannot be opened"),
+        (["http://[::1", "--csv", "o.csv"], "does not exist; give a file"),
+        (["9" * 20, "--csv", "o.csv"], "does not exist; give a file"),
+        (["large.mjpeg", "--csv", "o.csv"], "has frames of 12000x9000 pixels, more than 100,000,000"),
     ],
 )
 def test_what_opencv_cannot_take_is_one_line(folder, capfd, arguments, said):
     (folder / "text.mp4").write_text("milk, bread")
+    (folder / "large.mjpeg").write_bytes(LARGE * 2)
     status, line = said_by(capfd, *arguments)
     assert status == 2 and said in line and line.count("\n") == 1
-    assert names_in(folder) == {"text.mp4"}
+    assert names_in(folder) == {"text.mp4", "large.mjpeg"}
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
