@@ -16,8 +16,6 @@ from emotion.inference import video as writing
 from tests.support.sample_pictures import canvas_with
 
 RATE = 20
-GREY = cv2.imencode(".jpg", np.full((9, 12, 3), 128, np.uint8))[1].tobytes()
-LARGE = GREY.replace(struct.pack(">2H", 9, 12), struct.pack(">2H", 9000, 12000))  # says its header
 
 
 @pytest.fixture(scope="module")
@@ -200,10 +198,11 @@ def test_an_index_that_is_damaged_cuts_nothing(tmp_path, content):
 )
 def test_what_opencv_cannot_take_is_one_line(folder, capfd, arguments, said):
     (folder / "text.mp4").write_text("milk, bread")
-    (folder / "large.mjpeg").write_bytes(LARGE * 2)
+    if "large.mjpeg" in arguments:
+        (folder / "large.mjpeg").write_bytes(2 * cv2.imencode(".jpg", np.zeros((9000, 12000), np.uint8))[1].tobytes())
     status, line = said_by(capfd, *arguments)
     assert status == 2 and said in line and line.count("\n") == 1
-    assert names_in(folder) == {"text.mp4", "large.mjpeg"}
+    assert names_in(folder) <= {"text.mp4", "large.mjpeg"}
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
