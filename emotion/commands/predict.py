@@ -153,12 +153,14 @@ class NumberedNames:
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._used = {name.lower() for name in taken}
+        self._last: dict[str, int] = {}  # number that a name got; or 10,000 names alike take a minute
 
     def name(self, wanted: str) -> str:
         """The name, with a number where it is taken."""
-        name, number = wanted, 1
+        name, number = wanted, self._last.get(wanted.lower(), 1)
         while name.lower() in self._used:
             number += 1
             name = f"{Path(wanted).stem}-{number}{Path(wanted).suffix}"
         self._used.add(name.lower())
+        self._last[wanted.lower()] = number
         return name
