@@ -5,11 +5,11 @@ import io
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from emotion.dataset.picture_files import pictures_below
 from emotion.foundation.errors import UserError
 from emotion.foundation.files import write_entry
 from emotion.inference.models import KerasModel, LiteRTModel, OnnxModel, import_keras
+from emotion.inference.predictor import MAX_FILE_BYTES
 from emotion.install_hint import install_command
 from emotion.model.about import ABOUT_ENTRY, ModelAbout, format_about, read_about
 from emotion.runtime.quiet import import_tensorflow, quietly
@@ -28,6 +29,7 @@ MAX_FACES = 7500  # compared at most
 CALIBRATION_FACES = 300  # enough for the ranges of int8
 _BATCH = 64
 
+T = TypeVar("T")
 Predict = Callable[[np.ndarray], np.ndarray]  # uint8 [n, size, size, channels] -> float32 [n, labels]
 
 
@@ -126,10 +128,8 @@ def comparison_faces(path: Path | None, about: ModelAbout) -> tuple[np.ndarray, 
     """
     if path is None:
         return _drawn_faces(about), None
-    named = list(_archived(path) if path.is_file() else _filed(path))
-    named = named[:: max(1, -(-len(named) // MAX_FACES))]
     faces, indexes = [], []
-    for label, content in named:
+    for label, content in _archived(path) if path.is_file() else _filed(path):
         try:
             faces.append(decode_face(content, size_px=about.size_px, channels=about.channels))
         except ImageError:
@@ -288,9 +288,7 @@ def _drawn_faces(about: ModelAbout) -> np.ndarray:
 def _archived(path: Path) -> Iterator[tuple[str, bytes]]:
     """Label and bytes of the test faces of a canonical archive, or of all where there is no test face."""
     every = list_faces(path)
-    faces = [face for face in every if face.split == "test"] or list(every)
-    step = max(1, -(-len(faces) // MAX_FACES))
-    faces = faces[::step]
+    faces = _spread([face for face in every if face.split == "test"] or list(every))
     contents = read_faces(path, [face.path for face in faces])
     yield from ((face.label, content) for face, content in zip(faces, contents, strict=True))
 
@@ -298,7 +296,13 @@ def _archived(path: Path) -> Iterator[tuple[str, bytes]]:
 def _filed(folder: Path) -> Iterator[tuple[str, bytes]]:
     if not folder.is_dir():
         raise UserError(f"{folder} does not exist; name a folder of face crops or data/raw/faces.zip")
-    yield from ((path.parent.name, path.read_bytes()) for path in pictures_below(folder))
+    for path in _spread(pictures_below(folder)):
+        if path.stat().st_size <= MAX_FILE_BYTES:
+            yield path.parent.name, path.read_bytes()
+
+
+def _spread(every: Sequence[T]) -> Sequence[T]:
+    return every[:: max(1, -(-len(every) // MAX_FACES))]
 
 
 def _size(path: Path) -> int:

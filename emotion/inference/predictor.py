@@ -24,6 +24,7 @@ from emotion.inference.given.prior import TRAINING, Prior, parse_prior
 from emotion.inference.models import PUBLISHED, FaceModel, open_model
 
 UNCERTAIN = "uncertain"
+MAX_FILE_BYTES = 500_000_000  # of a picture: five for each pixel of the largest that is decoded
 _GROUP_PIXELS = 40_000_000  # of the pictures held in memory at once
 ChannelOrder = Literal["rgb", "bgr"]
 Picture = str | Path | bytes | np.ndarray
@@ -296,6 +297,8 @@ def _read_file(path: Path) -> bytes:
             raise ImageError("a folder, not a picture")
         if path.exists() and not path.is_file():
             raise ImageError("not a regular file")
+        if (size_bytes := path.stat().st_size) > MAX_FILE_BYTES:
+            raise ImageError(f"{size_bytes / 1e6:,.0f} MB large, more than any picture")
         return path.read_bytes()
     except FileNotFoundError:
         raise ImageError("no such file") from None

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from emotion.foundation.errors import UserError
+from emotion.inference import export as exporting
 from emotion.inference.export import MAX_DIFFERENCE, append_about, comparison_faces, export
 from emotion.inference.models import PUBLISHED, import_keras, open_model
 from emotion.model.about import ModelAbout, read_about
@@ -97,6 +98,18 @@ def test_what_is_in_the_way_stays(keras_file, tmp_path):
         export(keras_file, tmp_path / "m", format_name="savedmodel")
     with pytest.raises(UserError, match="the model itself"):
         export(keras_file, keras_file, format_name="savedmodel")
+
+
+def test_of_many_faces_some_are_read_spread_evenly(tmp_path, monkeypatch):
+    for number in range(7):
+        (tmp_path / f"{number}.png").write_bytes(png(np.full((8, 8), number, np.uint8)))
+    with (tmp_path / "8.png").open("wb") as file:
+        file.truncate(600_000_000)
+    read, read_bytes = [], Path.read_bytes
+    monkeypatch.setattr(exporting, "MAX_FACES", 4)
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.name) or read_bytes(path))
+    faces, _ = comparison_faces(tmp_path, ABOUT)
+    assert faces.max(axis=(1, 2, 3)).tolist() == [0, 2, 4, 6] and read == ["0.png", "2.png", "4.png", "6.png"]
 
 
 def test_no_faces_to_compare_on_is_an_error(tmp_path):

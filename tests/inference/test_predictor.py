@@ -285,6 +285,13 @@ def test_what_is_no_picture_says_why(crops, picture, reason):
         crops.predict(picture)
 
 
+def test_a_file_larger_than_any_picture_is_not_read(crops, tmp_path):
+    with (tmp_path / "a.png").open("wb") as file:
+        file.truncate(600_000_000)  # takes no room on the disk
+    with pytest.raises(ImageError, match="600 MB large, more than any picture"):
+        crops.predict(tmp_path / "a.png")
+
+
 def test_the_picture_is_left_as_it_was(predictor):
     picture = canvas_with([(40, 40, 120)])
     before = picture.copy()
