@@ -92,6 +92,11 @@ def read_predictions(content: str) -> Predictions:
         numbers = np.array([row[len(COLUMNS) :] for row in rows], dtype=np.float64).reshape(len(rows), len(labels))
     except ValueError as error:
         raise UserError(f"a table of predictions has a probability that is not a number ({error})") from None
+    if not ((numbers >= 0) & (numbers <= 1)).all():  # NaN is neither
+        raise UserError("a table of predictions has a probability that is not between 0 and 1")
+    for names, what in ((texts[0], "path"), (labels, "label")):
+        if len(set(names)) < len(names):
+            raise UserError(f"a table of predictions has a {what} twice, so it is not clear which one counts")
     paths, true, subsets, copies = texts
     if strangers := sorted(set(true) - set(labels)):
         raise UserError(

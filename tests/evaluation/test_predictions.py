@@ -70,6 +70,22 @@ def test_a_true_label_without_a_probability_is_refused() -> None:
         read_predictions("path,label,subset,copy,sad,happy\np,Happy,,,0.5,0.5\n")
 
 
+@pytest.mark.parametrize(
+    ("columns", "row", "says"),
+    [
+        ("sad,happy", "q,sad,,,nan,0.5", "not between 0 and 1"),
+        ("sad,happy", "q,sad,,,-0.5,0.5", "not between 0 and 1"),
+        ("sad,happy", "q,sad,,,inf,0", "not between 0 and 1"),
+        ("sad,happy", "q,sad,,,1e308,0", "not between 0 and 1"),
+        ("sad,happy", "p,sad,,,0.5,0.5", "a path twice"),
+        ("sad,sad", "q,sad,,,0.5,0.5", "a label twice"),
+    ],
+)
+def test_numbers_that_are_no_probabilities_and_names_twice_are_refused(columns: str, row: str, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        read_predictions(f"path,label,subset,copy,{columns}\np,sad,,,0.5,0.5\n{row}\n")
+
+
 def test_a_text_with_an_endless_field_is_refused() -> None:
     with pytest.raises(UserError, match="not a table of predictions"):
         read_predictions("x" * 200_000)
