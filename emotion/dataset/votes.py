@@ -124,6 +124,8 @@ def rename_votes(votes: Votes, names: Mapping[str, str | None], paths: Mapping[s
         paths: old path -> new path, of the pictures that are kept.
     """
     renamed = [names.get(label, label) for label in votes.labels]
+    if taken := sorted(set(NO_LABEL) & set(renamed)):
+        raise DatasetError(f"data.labels: {taken[0]!r} is what people vote where they see no label; choose another")
     labels = tuple(dict.fromkeys(label for label in renamed if label is not None))
     places = [labels.index(label) if label is not None else None for label in renamed]
 

@@ -88,3 +88,9 @@ def test_a_row_that_is_cut_off_is_named(tmp_path: Path) -> None:
     (tmp_path / "votes.csv").write_text("path,a,b\nx,1,2\ny,1\n")
     with pytest.raises(UserError, match=r"votes\.csv, line 3: 2 fields, but the header has 3"):
         read_rows(tmp_path / "votes.csv", pictures=9)
+
+
+@pytest.mark.parametrize("name", ["unknown", "not_a_face"])
+def test_no_label_is_renamed_to_what_is_none(name: str) -> None:
+    with pytest.raises(UserError, match=f"data.labels: '{name}' is what people vote where they see no label"):
+        rename_votes(Votes(("happy", "sad"), {"train/sad/1.png": (1, 2, 0, 0)}), {"happy": name}, {})
