@@ -20,7 +20,7 @@ from emotion.foundation.errors import UserError
 from emotion.inference.detector import Box, Detector, FirstOnly, YuNet, crop_face
 from emotion.inference.given.boxes import BoxError, as_box, check_inside, squared
 from emotion.inference.given.merging import Merging
-from emotion.inference.given.prior import TRAINING, Prior, parse_prior
+from emotion.inference.given.prior import TRAINING, parse_prior
 from emotion.inference.models import PUBLISHED, FaceModel, open_model
 
 UNCERTAIN = "uncertain"
@@ -124,7 +124,7 @@ class Predictor:
         self.labels, self.label_of = self._merging.labels, self._merging.group_of
         found_by = YuNet(min_score=min_score) if detector == "default" else detector
         self.detector = FirstOnly(found_by) if largest and found_by is not None else found_by
-        self.prior = parse_prior(prior) if isinstance(prior, str) else Prior("given", dict(prior))
+        self.prior = parse_prior(prior)
         for model in self.models:  # what cannot be applied is said before any picture is read
             self.prior.apply(np.full((1, len(known)), 1 / len(known)), model.about)
         self.min_confidence = min_confidence

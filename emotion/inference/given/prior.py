@@ -55,8 +55,10 @@ class Prior:
         return shares
 
 
-def parse_prior(text: str) -> Prior:
-    """Read what a person gives as the prior: a name, `label=share,…`, or a JSON file. Raises UserError."""
+def parse_prior(text: str | Mapping[str, float]) -> Prior:
+    """Read what a person gives as the prior: a name, `label=share,…`, a JSON file, or shares. Raises UserError."""
+    if not isinstance(text, str):
+        return Prior("given", _checked(text, str(dict(text))))
     if text in (TRAINING, EVEN):
         return Prior(text)
     if "=" in text:

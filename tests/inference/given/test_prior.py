@@ -94,3 +94,9 @@ def test_the_published_model_says_its_prior() -> None:
     assert max(ratio, key=ratio.__getitem__) == "disgust"  # the rarest
     assert min(ratio, key=ratio.__getitem__) == "happy"  # the most frequent
     assert Predictor(detector=None, prior={"happy": 1}).predict(face).label == "happy"
+
+
+@pytest.mark.parametrize("share", [float("nan"), float("inf"), -1.0, 1e300, "much"])
+def test_shares_from_python_are_checked_as_those_of_the_command_line(share: object) -> None:
+    with pytest.raises(UserError, match=r"the share of 'happy' is .*; expected a number from 0 to"):
+        parse_prior({"happy": share})  # type: ignore[dict-item]
