@@ -15,7 +15,7 @@ help:  ## show what can be made
 repro: .venv/pipeline .venv/params-checked  ## run the pipeline: only what changed
 	dvc repro
 
-test: .venv/dev  ## the tests (at most 12 minutes)
+test: .venv/dev  ## the tests (about 15 minutes on two cores)
 	python -m pytest -n 2 --dist loadfile -m "not slow and not emulated"
 
 test-all: .venv/dev  ## the slow tests: soaks, long trainings, the browser (at most 40 minutes)
