@@ -9,16 +9,13 @@ import cv2
 import numpy as np
 
 from emotion.sources.synthetic.expressions import express
-from emotion.sources.synthetic.eyes import brows, eyes, glasses
-from emotion.sources.synthetic.head import back_hair, beard, body, front_hair, head
 from emotion.sources.synthetic.light import illuminate
-from emotion.sources.synthetic.mouth import creases, mouth, nose
 from emotion.sources.synthetic.people import draw_identity
-from emotion.sources.synthetic.picture import _FRACTION_BITS, _SUPERSAMPLING, _subpixels
+from emotion.sources.synthetic.picture import SUPERSAMPLING, paint_enlarged, person_shapes
 from emotion.sources.synthetic.shapes import SIZE_PX
 
 PATH = Path(__file__).parents[2] / "emotion/web/page/example.jpg"
-SIDE_PX = SIZE_PX * _SUPERSAMPLING
+SIDE_PX = SIZE_PX * SUPERSAMPLING
 WALL, FRAME, MAT, SHADOW = (214, 205, 190), (88, 62, 44), (247, 243, 234), (176, 166, 150)
 _TONES = np.array([0, 60, 120, 190, 255])
 _SKIN = np.array([(24, 16, 20), (92, 54, 44), (168, 112, 84), (226, 178, 144), (255, 240, 224)])  # of these tones
@@ -38,19 +35,7 @@ def portrait(label: str, number: int, background: tuple[int, int, int]) -> np.nd
     rng = np.random.default_rng(number)
     who = draw_identity(rng)
     does = express(label, 0.9, rng)
-    person = [*back_hair(who), *body(who), *head(who, does), *beard(who, does), *creases(who, does)]
-    features = [*nose(who, does), *mouth(who, does), *eyes(who, does)]
-    shapes = person + features + [*front_hair(who), *brows(who, does), *glasses(who)]
-    tones, cover = np.zeros((SIDE_PX, SIDE_PX), np.uint8), np.zeros((SIDE_PX, SIDE_PX), np.uint8)
-    for shape, points in zip(shapes, _subpixels(shapes, who), strict=True):
-        tone = (round(min(max(shape.tone, 0), 255)),)
-        if shape.width_px:
-            width = max(1, round(shape.width_px * _SUPERSAMPLING))
-            cv2.polylines(tones, points, False, tone, width, cv2.LINE_AA, _FRACTION_BITS)
-        else:
-            cv2.fillPoly(tones, points, tone, cv2.LINE_AA, _FRACTION_BITS)
-        if shape.solid:
-            cv2.fillPoly(cover, points, (255,), cv2.LINE_AA, _FRACTION_BITS)
+    tones, cover = paint_enlarged(person_shapes(who, does), who, background_tone=0, edges=cv2.LINE_AA)
     light = cv2.resize(illuminate(who, does), (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_CUBIC)
     lit = np.clip(tones * light, 0, 255)
     coloured = np.stack([np.interp(lit, _TONES, _SKIN[:, channel]) for channel in range(3)], axis=2)

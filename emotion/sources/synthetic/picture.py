@@ -15,7 +15,7 @@ from emotion.sources.synthetic.mouth import creases, mouth, nose
 from emotion.sources.synthetic.people import Identity, place
 from emotion.sources.synthetic.shapes import SIZE_PX, Pixels, Shape
 
-_SUPERSAMPLING = 4
+SUPERSAMPLING = 4
 _FRACTION_BITS = 4  # of the coordinates that OpenCV draws at
 
 
@@ -25,24 +25,34 @@ def paint(shapes: list[Shape], who: Identity) -> tuple[Pixels, Pixels]:
     Returns:
         The picture in flat tones, and how much of each pixel the person covers (0 to 255), both of shape (48, 48).
     """
-    size = SIZE_PX * _SUPERSAMPLING
-    canvas, cover = np.full((size, size), round(who.background_tone), np.uint8), np.zeros((size, size), np.uint8)
+    canvas, cover = paint_enlarged(shapes, who, background_tone=round(who.background_tone), edges=cv2.LINE_8)
+    return _shrink(canvas), _shrink(cover)
+
+
+def paint_enlarged(shapes: list[Shape], who: Identity, *, background_tone: int, edges: int) -> tuple[Pixels, Pixels]:
+    """Paint the shapes in their order, SUPERSAMPLING times as large; `edges` is OpenCV's line type.
+
+    Returns:
+        As `paint`, both of shape (SIZE_PX * SUPERSAMPLING, SIZE_PX * SUPERSAMPLING).
+    """
+    size = SIZE_PX * SUPERSAMPLING
+    canvas, cover = np.full((size, size), background_tone, np.uint8), np.zeros((size, size), np.uint8)
     for shape, points in zip(shapes, _subpixels(shapes, who), strict=True):
         tone = (round(min(max(shape.tone, 0), 255)),)
         if shape.width_px:
-            width = max(1, round(shape.width_px * _SUPERSAMPLING))
-            cv2.polylines(canvas, points, False, tone, width, cv2.LINE_8, _FRACTION_BITS)
+            width = max(1, round(shape.width_px * SUPERSAMPLING))
+            cv2.polylines(canvas, points, False, tone, width, edges, _FRACTION_BITS)
         else:
-            cv2.fillPoly(canvas, points, tone, cv2.LINE_8, _FRACTION_BITS)
+            cv2.fillPoly(canvas, points, tone, edges, _FRACTION_BITS)
         if shape.solid:
-            cv2.fillPoly(cover, points, (255,), cv2.LINE_8, _FRACTION_BITS)
-    return _shrink(canvas), _shrink(cover)
+            cv2.fillPoly(cover, points, (255,), edges, _FRACTION_BITS)
+    return canvas, cover
 
 
 def _subpixels(shapes: list[Shape], who: Identity) -> Iterator[list[NDArray[np.int32]]]:
     """Each shape's outlines on the enlarged canvas, in fixed point."""
     outlines = [outline for shape in shapes for outline in shape.outlines]
-    placed = (place(who, np.concatenate(outlines)) + 0.5) * _SUPERSAMPLING - 0.5
+    placed = (place(who, np.concatenate(outlines)) + 0.5) * SUPERSAMPLING - 0.5
     fixed = np.rint(placed * (1 << _FRACTION_BITS)).astype(np.int32)
     ends = accumulate((len(outline) for outline in outlines), initial=0)
     polygons = (fixed[start:end] for start, end in pairwise(ends))
@@ -53,12 +63,16 @@ def _shrink(canvas: Pixels) -> Pixels:
     return cv2.resize(canvas, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
-def portray(who: Identity, does: ActionUnits) -> Pixels:
-    """The clean picture of a person with an expression, uint8 of shape (SIZE_PX, SIZE_PX)."""
+def person_shapes(who: Identity, does: ActionUnits) -> list[Shape]:
+    """All that is seen of a person with an expression, from the back to the front."""
     person = [*back_hair(who), *body(who), *head(who, does), *beard(who, does), *creases(who, does)]
     features = [*nose(who, does), *mouth(who, does), *eyes(who, does)]
-    over = [*front_hair(who), *brows(who, does), *glasses(who)]
-    picture, cover = paint(person + features + over, who)
+    return person + features + [*front_hair(who), *brows(who, does), *glasses(who)]
+
+
+def portray(who: Identity, does: ActionUnits) -> Pixels:
+    """The clean picture of a person with an expression, uint8 of shape (SIZE_PX, SIZE_PX)."""
+    picture, cover = paint(person_shapes(who, does), who)
     light = 1 + (illuminate(who, does) - 1) * cover / 255
     return np.rint(np.minimum(picture * light, 255)).astype(np.uint8)
 
