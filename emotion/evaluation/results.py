@@ -13,7 +13,6 @@ from emotion.evaluation import scores, tables
 from emotion.evaluation.averaging import Average, average
 from emotion.evaluation.corruptions import Robustness
 from emotion.evaluation.predictions import Predictions, csv_parts, short
-from emotion.evaluation.prior_scores import prior_report
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def evaluation_report(
         },
         "members": {"count": len(results.members), **member_report(results.final, results.members)},
         "calibration": calibration_report(results),
-        "priors": prior_report(labels, final, learnt),
+        "priors": scores.prior_report(labels, final, learnt),
         **(
             {"robustness": {kind: float(np.mean(list(by.values()))) for kind, by in robustness.items()}}
             if robustness

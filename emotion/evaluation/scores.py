@@ -4,13 +4,17 @@ Throughout: `labels` is int [n], label indexes, n > 0; `probabilities` is float 
 Averages over labels are taken over those that occur in `labels`: a subset may lack some.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from sklearn import metrics
 
 from emotion.evaluation.intervals import accuracies, interval, macro_f1s, resample
 from emotion.model.calibration import accuracy, log_loss
+from emotion.model.prior import reweighted
 
 _BINS = 15  # of confidence, equally wide
+_TINY = 1e-7  # the least probability in a logarithm
 
 
 def headline(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
@@ -130,3 +134,39 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray) -> list[tuple[int
     place = np.clip(np.ceil(confidence * _BINS).astype(int) - 1, 0, _BINS - 1)
     members = [place == number for number in np.unique(place)]
     return [(int(inside.sum()), float(confidence[inside].mean()), float(right[inside].mean())) for inside in members]
+
+
+def prior_report(labels: np.ndarray, probabilities: np.ndarray, learnt: Sequence[float]) -> dict[str, dict[str, float]]:
+    """Balanced accuracy, log loss and calibration error under each prior; only `training` where `learnt` is not known.
+
+    Under `even` the probabilities are recomputed by Bayes' rule, and each label's faces weigh the same together.
+
+    Args:
+        labels: int [n], true labels.
+        probabilities: float [n, labels], calibrated for the training's prior.
+        learnt: the share of each label in training.
+    """
+    same = np.full(len(labels), 1 / len(labels))
+    report = {"training": _prior_scores(labels, probabilities, same)}
+    if len(learnt) == probabilities.shape[1]:
+        counts = np.bincount(labels, minlength=probabilities.shape[1])
+        even = reweighted(probabilities, learnt=learnt, here=(counts > 0).astype(float).tolist())
+        report["even"] = _prior_scores(labels, even, 1 / (counts[labels] * (counts > 0).sum()))
+    return report
+
+
+def _prior_scores(labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> dict[str, float]:
+    chosen = np.clip(probabilities[np.arange(len(labels)), labels], _TINY, 1)
+    return {
+        "balanced_accuracy": float(recalls(labels, probabilities.argmax(axis=1)).mean()),
+        "log_loss": float(-(weights * np.log(chosen)).sum()),
+        "ece": _weighted_calibration_error(labels, probabilities, weights),
+    }
+
+
+def _weighted_calibration_error(labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> float:
+    """Expected calibration error of weighted faces; the weights sum to one."""
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    place = np.clip(np.ceil(confidence * _BINS).astype(int) - 1, 0, _BINS - 1)
+    gaps = np.bincount(place, weights * (right - confidence), minlength=_BINS)
+    return float(np.abs(gaps).sum())

@@ -20,9 +20,9 @@ from emotion.foundation.files import write_file
 from emotion.runtime.processes import from_first_process, process_index
 from emotion.training.kept_weights import KeepWeights
 from emotion.training.optimizer import learning_rate
-from emotion.training.patience import ends_training, lowers_rate
 from emotion.training.recipe import Recipe
 from emotion.training.state import StateFile, TrainingState
+from emotion.training.validation import ends_training, lowers_rate
 
 
 class Session(keras.callbacks.Callback):

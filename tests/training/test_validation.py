@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from emotion.training.patience import ends_training, lowers_rate
+from emotion.training.validation import ends_training, lowers_rate
 
 
 def test_the_rate_falls_after_as_many_epochs_without_a_gain_and_counts_anew() -> None:
