@@ -59,7 +59,7 @@ verify: .venv/pipeline  ## run the committed pipeline from scratch in a clone an
 	python -m tools.verify
 
 fer2013: .venv/pipeline  ## run the published recipe on FER2013, from data/local/ or from Kaggle
-	python -m tools.publish rerun
+	python -m tools.publish rerun fer2013
 
 # Columns: changed parameters, the headline; `dvc exp show` alone is 300 characters wide.
 experiments: .venv/pipeline  ## the experiments: what each changed, and its headline metrics

@@ -1,4 +1,4 @@
-"""The published run: `make fer2013` runs it again, `python -m tools.publish record` keeps what was run."""
+"""The published runs: `make fer2013` runs one again, `python -m tools.publish record NAME` keeps what was run."""
 
 import argparse
 import csv
@@ -18,15 +18,14 @@ from emotion.report.page import render_text
 from tools.check_params import problems
 from tools.verify import compare, output_digests
 
-PUBLISHED = Path("results/fer2013")
+RUNS = ("fer2013", "ferplus")  # folders of results/, and what `make` calls them
 _RUN = ("params.yaml", "dvc.lock", "metrics")  # what a run changes in Git
 _SCORED = Path("docs/experiments/scored.csv")
 _README = Path(__file__).parent / "docs/templates/published-run.md.j2"
-_JUDGED = ("accuracy", "macro_f1")  # scores that a rerun must have within the published intervals, whatever its bits
 
 
-def record(root: Path) -> None:
-    """Make the run in `root` the published one, replacing the old one as a whole.
+def record(root: Path, name: str) -> None:
+    """Make the run in `root` the published one of this name, replacing the old one as a whole.
 
     Kept: parameters, lock, metrics with their plots, predictions, the first member's model, each one's predictions if
     there are several (members/<member>.csv), and the commit of the code. The lock has every member's model digest.
@@ -36,7 +35,7 @@ def record(root: Path) -> None:
     strangers = [
         line[3:]
         for line in _git(root, "status", "--porcelain", "--untracked-files=all").splitlines()
-        if not _of_run(line[3:])
+        if not line[3:].startswith((*_RUN, f"results/{name}", str(_SCORED)))
     ]
     if strangers:
         raise UserError(f"not committed: {', '.join(strangers)}; commit, so that COMMIT can name the code of the run")
@@ -44,26 +43,27 @@ def record(root: Path) -> None:
     if stale:
         raise UserError("the run is not complete (see `dvc status`); run `dvc repro` first")
     members = read_params(root / "params.yaml")["model"]["members"]
-    made = root / PUBLISHED.with_name(f"{PUBLISHED.name}.part")
+    published, made = root / "results" / name, root / "results" / f"{name}.part"
     shutil.rmtree(made, ignore_errors=True)
-    for name in (*_RUN, "data/predictions.csv", f"models/{members[0]}.keras"):
-        target = made / Path(name).relative_to("data") if name.startswith("data/") else made / name
+    for kept in (*_RUN, "data/predictions.csv", f"models/{members[0]}.keras"):
+        target = made / Path(kept).relative_to("data") if kept.startswith("data/") else made / kept
         target.parent.mkdir(parents=True, exist_ok=True)
-        (shutil.copytree if (root / name).is_dir() else shutil.copyfile)(root / name, target)
+        (shutil.copytree if (root / kept).is_dir() else shutil.copyfile)(root / kept, target)
     if len(members) > 1:
         _keep_predictions(root / "data/variants.csv", members, made / "members")
     (made / "COMMIT").write_text(_git(root, "rev-parse", "HEAD"))
-    (made / "README.md").write_text(readme(made))
-    shutil.rmtree(root / PUBLISHED, ignore_errors=True)
-    made.replace(root / PUBLISHED)
-    _note_look_at_test_set(root)
+    (made / "README.md").write_text(readme(made, name))
+    shutil.rmtree(published, ignore_errors=True)
+    made.replace(published)
+    _note_look_at_test_set(root, name)
 
 
-def readme(run: Path) -> str:
+def readme(run: Path, name: str) -> str:
     """The README.md of a recorded run: what it is, how it was made, its score, how to repeat it, its limits."""
     params = read_params(run / "params.yaml")
     members = params["model"]["members"]
     context = {
+        "name": name,
         "params": params,
         "members": members,
         "parameters": json.loads((run / f"metrics/train/{members[0]}.json").read_text())["parameters"],
@@ -83,34 +83,30 @@ def _keep_predictions(variants: Path, members: list[int], folder: Path) -> None:
         (folder / f"{member}.csv").write_text("".join([header.removeprefix("variant,"), *own]))
 
 
-def _note_look_at_test_set(root: Path) -> None:
-    commit = (root / PUBLISHED / "COMMIT").read_text()[:12]
-    scores = json.loads((root / PUBLISHED / "metrics/evaluate.json").read_text())
+def _note_look_at_test_set(root: Path, name: str) -> None:
+    metrics = f"results/{name}/metrics/evaluate.json"
+    commit = (root / "results" / name / "COMMIT").read_text()[:12]
+    scores = json.loads((root / metrics).read_text())
     with (root / _SCORED).open("a", newline="") as file:
-        row = (
-            f"run of {commit}",
-            "published",
-            scores["accuracy"],
-            scores["images"],
-            f"{PUBLISHED}/metrics/evaluate.json",
-        )
+        row = (f"run of {commit}", f"published as {name}", scores["accuracy"], scores["images"], metrics)
         csv.writer(file, lineterminator="\n").writerow(row)
 
 
-def prepare(root: Path) -> None:
-    """Put the published parameters in place, reading from data/local/ if anything is there, else from Kaggle.
+def prepare(root: Path, name: str) -> None:
+    """Put a run's published parameters in place, reading from data/local/ if anything is there, else from Kaggle.
 
     Raises UserError when params.yaml has changes that would be lost, or the published ones no longer run.
     """
+    published = f"results/{name}"
     brought = [path for path in (root / "data/local").iterdir() if path.name != ".gitignore"]
     yaml = YAML()
     yaml.width = 4096
-    params = yaml.load(root / PUBLISHED / "params.yaml")
+    params = yaml.load(root / published / "params.yaml")
     params["data"]["source"] = "local" if brought else "kaggle"
     if found := problems(params):
         raise UserError(
-            f"{PUBLISHED}/params.yaml belongs to another version of the code: {'; '.join(found)}; "
-            f"check out the commit that {PUBLISHED}/COMMIT names"
+            f"{published}/params.yaml belongs to another version of the code: {'; '.join(found)}; "
+            f"check out the commit that {published}/COMMIT names"
         )
     temporary = root / "params.yaml.part"
     with temporary.open("w") as file:
@@ -123,41 +119,47 @@ def prepare(root: Path) -> None:
             "commit them, or drop them with `git checkout params.yaml`"
         )
     temporary.replace(root / "params.yaml")
-    print(f"params.yaml is now {PUBLISHED}/params.yaml with data.source: {params['data']['source']}", flush=True)
+    print(f"params.yaml is now {published}/params.yaml with data.source: {params['data']['source']}", flush=True)
 
 
-def rerun(root: Path) -> bool:
-    """Run the published parameters, and say whether the run repeats the published one.
+def rerun(root: Path, name: str) -> bool:
+    """Run the published parameters of this name, and say whether the run repeats the published one.
 
     Models and predictions repeat byte for byte on one type of processor only, as bfloat16 trained them; elsewhere the
     scores decide.
     """
-    prepare(root)
+    prepare(root, name)
     if status := subprocess.run(["dvc", "repro"], cwd=root, check=False).returncode:
-        raise UserError(f"`dvc repro` failed with {status}, for the reason above; `make fer2013` continues from there")
+        raise UserError(f"`dvc repro` failed with {status}, for the reason above; `make {name}` continues from there")
     of_interest = ("models/", "data/predictions.csv")
     published, made = (
         {key: md5 for key, md5 in output_digests(lock).items() if key[1].startswith(of_interest)}
-        for lock in (root / PUBLISHED / "dvc.lock", root / "dvc.lock")
+        for lock in (root / "results" / name / "dvc.lock", root / "dvc.lock")
     )
     rows = compare(published, made)
     for verdict, _, output in rows:
         print(f"{verdict:<14} {output}")
     print("`git checkout params.yaml dvc.lock metrics && dvc checkout` brings the default run back")
-    return judge(root, is_equal=all(verdict == "equal" for verdict, _, _ in rows))
+    return judge(root, name, is_equal=all(verdict == "equal" for verdict, _, _ in rows))
 
 
-def judge(root: Path, *, is_equal: bool) -> bool:
-    """Print where the run's scores lie, and in the last line whether the run repeats the published one.
+def judge(root: Path, name: str, *, is_equal: bool) -> bool:
+    """Print where the run's scores lie, and in the last line whether the run repeats the published one of this name.
 
     Args:
         root: the project, with the run in metrics/.
         is_equal: models and predictions are the published ones, byte for byte.
     """
-    published, made = (json.loads((root / run / "metrics/evaluate.json").read_text()) for run in (PUBLISHED, ""))
-    for score in _JUDGED:
-        print(_placed(score, made[score], published["intervals"][score]))
-    reason = _difference(published, made)
+    published, made = (
+        json.loads((root / run / "metrics/evaluate.json").read_text()) for run in (f"results/{name}", "")
+    )
+    scores = [(what, judged(made).get(what), interval) for what, (_, interval) in judged(published).items()]
+    for what, found, interval in scores:
+        print(f"{what}: no score" if found is None else _placed(what, found[0], interval))
+    outside = [what for what, found, interval in scores if found is None or not _is_within(found[0], interval)]
+    reason = f"{' and '.join(outside)} outside the published interval" if outside else ""
+    if made["images"] != published["images"]:
+        reason = f"it was scored on {made['images']:,} faces, the published one on {published['images']:,}"
     if reason:
         print(f"this run does not repeat the published one: {reason}")
     elif is_equal:
@@ -167,6 +169,13 @@ def judge(root: Path, *, is_equal: bool) -> bool:
     return not reason
 
 
+def judged(metrics: Mapping[str, Any]) -> dict[str, tuple[float, Mapping[str, float]]]:
+    """The scores of a metrics/evaluate.json that must lie within the published intervals: value, `low` and `high`."""
+    found = {what: (metrics[what], metrics["intervals"][what]) for what in ("accuracy", "macro_f1")}
+    agreed = metrics.get("crowd", {}).get("agreed", {})
+    return found | ({"accuracy by the crowd": (agreed["accuracy"], agreed)} if "accuracy" in agreed else {})
+
+
 def _placed(score: str, value: float, interval: Mapping[str, float]) -> str:
     """Say where a score lies: `accuracy 70.2 %: within the published 95 % interval 69.6–71.7`."""
     place = "within" if _is_within(value, interval) else "outside"
@@ -174,20 +183,8 @@ def _placed(score: str, value: float, interval: Mapping[str, float]) -> str:
     return f"{score} {100 * value:.1f} %: {place} the published 95 % interval {low:.1f}–{high:.1f}"
 
 
-def _difference(published: Mapping[str, Any], made: Mapping[str, Any]) -> str:
-    """Why one metrics/evaluate.json does not repeat the other; empty where it does."""
-    if made["images"] != published["images"]:
-        return f"it was scored on {made['images']:,} faces, the published one on {published['images']:,}"
-    outside = [score for score in _JUDGED if not _is_within(made[score], published["intervals"][score])]
-    return f"{' and '.join(outside)} outside the published interval" if outside else ""
-
-
 def _is_within(value: float, interval: Mapping[str, float]) -> bool:
     return interval["low"] <= value <= interval["high"]
-
-
-def _of_run(path: str) -> bool:
-    return path.startswith((*_RUN, str(PUBLISHED), str(_SCORED)))
 
 
 def _git(root: Path, *arguments: str) -> str:
@@ -198,10 +195,12 @@ def main() -> None:
     """Exit 2 with one line on what the user can fix, 1 when a rerun does not repeat the published run."""
     parser = argparse.ArgumentParser(prog="python -m tools.publish", description=__doc__)
     parser.add_argument("what", choices=("record", "rerun"))
+    parser.add_argument("name", choices=RUNS, help="folder of results/")
+    arguments = parser.parse_args()
     try:
-        if parser.parse_args().what == "record":
-            record(Path())
-        elif not rerun(Path()):
+        if arguments.what == "record":
+            record(Path(), arguments.name)
+        elif not rerun(Path(), arguments.name):
             sys.exit(1)
     except UserError as error:
         print(error, file=sys.stderr)

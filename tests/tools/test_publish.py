@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -49,7 +50,7 @@ def test_each_published_member_predicts_as_its_metrics_say() -> None:
 
 
 def test_the_published_readme_says_what_the_record_says() -> None:
-    assert readme(PUBLISHED) == (PUBLISHED / "README.md").read_text()
+    assert readme(PUBLISHED, "fer2013") == (PUBLISHED / "README.md").read_text()
 
 
 def test_the_published_code_is_a_commit_of_this_history() -> None:
@@ -89,7 +90,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_the_published_recipe_reads_from_kaggle_where_nothing_was_brought(project: Path) -> None:
-    prepare(project)
+    prepare(project, "fer2013")
     published, changed = (YAML(typ="safe").load(folder / "params.yaml") for folder in (PUBLISHED, project))
     published["data"]["source"] = "kaggle"
     assert changed == published
@@ -98,14 +99,14 @@ def test_the_published_recipe_reads_from_kaggle_where_nothing_was_brought(projec
 
 def test_the_published_recipe_reads_the_zip_that_was_brought(project: Path) -> None:
     (project / "data/local/fer2013.zip").write_bytes(b"zip")
-    prepare(project)
+    prepare(project, "fer2013")
     assert YAML(typ="safe").load(project / "params.yaml")["data"]["source"] == "local"
 
 
 def test_an_interrupted_rerun_can_be_run_again(project: Path) -> None:
-    prepare(project)
+    prepare(project, "fer2013")
     once = (project / "params.yaml").read_text()
-    prepare(project)
+    prepare(project, "fer2013")
     assert (project / "params.yaml").read_text() == once
 
 
@@ -113,7 +114,7 @@ def test_published_parameters_that_no_longer_run_replace_nothing(project: Path) 
     lines = [line.replace("  width: ", "  widths: ") for line in published_lines()]
     (project / "results/fer2013/params.yaml").write_text("\n".join(lines) + "\n")
     with pytest.raises(UserError, match=r"belongs to another version of the code: .*model\.vgg\.widths.*COMMIT names"):
-        prepare(project)
+        prepare(project, "fer2013")
     assert (project / "params.yaml").read_text() == "data:\n  source: synthetic\n"
 
 
@@ -124,14 +125,14 @@ def published_lines() -> list[str]:
 def test_changed_parameters_are_not_replaced(project: Path) -> None:
     (project / "params.yaml").write_text("data:\n  source: mine\n")
     with pytest.raises(UserError, match="uncommitted changes"):
-        prepare(project)
+        prepare(project, "fer2013")
     assert (project / "params.yaml").read_text() == "data:\n  source: mine\n"
 
 
 def test_only_committed_code_is_recorded(project: Path) -> None:
     (project / "train.py").write_text("")
     with pytest.raises(UserError, match=r"not committed: train\.py"):
-        record(project)
+        record(project, "fer2013")
 
 
 def test_each_member_keeps_its_own_predictions(tmp_path: Path) -> None:
@@ -148,7 +149,7 @@ def test_each_member_keeps_its_own_predictions(tmp_path: Path) -> None:
     assert (tmp_path / "members/10.csv").read_text() == "path,angry,happy\na,0.4,0.6\n"
 
 
-def write_scores(folder: Path, **scores: float) -> None:
+def write_scores(folder: Path, **scores: Any) -> None:
     """Write a made-up metrics/evaluate.json; its intervals are 69.6 to 71.7 % and 66.3 to 69.4 %."""
     intervals = {"accuracy": {"low": 0.696, "high": 0.717}, "macro_f1": {"low": 0.663, "high": 0.694}}
     found = {"accuracy": 0.706, "macro_f1": 0.679, "images": 7178, "intervals": intervals, **scores}
@@ -164,7 +165,7 @@ def test_a_rerun_with_scores_within_the_intervals_repeats_the_published_run(
 ) -> None:
     write_scores(tmp_path / "results/fer2013")
     write_scores(tmp_path, accuracy=0.702, macro_f1=0.663)
-    assert judge(tmp_path, is_equal=is_equal)
+    assert judge(tmp_path, "fer2013", is_equal=is_equal)
     accuracy, macro_f1, last = capsys.readouterr().out.splitlines()
     assert accuracy == "accuracy 70.2 %: within the published 95 % interval 69.6–71.7"
     assert macro_f1 == "macro_f1 66.3 %: within the published 95 % interval 66.3–69.4"
@@ -184,11 +185,47 @@ def test_a_rerun_with_other_scores_or_faces_does_not(
 ) -> None:
     write_scores(tmp_path / "results/fer2013")
     write_scores(tmp_path, **scores)
-    assert not judge(tmp_path, is_equal=False)
+    assert not judge(tmp_path, "fer2013", is_equal=False)
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == f"this run does not repeat the published one: {reason}"
     for score, line in zip(("accuracy", "macro_f1"), lines, strict=False):
         assert line.startswith(score) and (": outside the" in line) == (score in scores)
+
+
+CROWD = {
+    "agreed": {"faces": 3152, "accuracy": 0.87, "low": 0.86, "high": 0.88},
+    "person": {"accuracy": 0.737, "low": 0.728, "high": 0.745},
+    "model_as_person": {"accuracy": 0.812, "low": 0.8, "high": 0.82},
+}
+
+
+@pytest.mark.parametrize(
+    ("crowd", "reason"),
+    [
+        (CROWD, ""),
+        ({**CROWD, "agreed": {**CROWD["agreed"], "accuracy": 0.85}}, "accuracy by the crowd outside the published"),
+        ({}, "accuracy by the crowd outside the published"),
+    ],
+)
+def test_a_run_on_the_crowds_votes_is_judged_by_the_crowd_too(
+    crowd: dict[str, Any], reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_scores(tmp_path / "results/ferplus", crowd=CROWD)
+    write_scores(tmp_path, crowd=crowd)
+    assert judge(tmp_path, "ferplus", is_equal=False) == (not reason)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4 and lines[2].startswith("accuracy by the crowd")
+    assert reason in lines[-1]
+
+
+def test_the_readme_of_a_run_on_the_crowds_votes_says_how_the_crowd_sees_it(tmp_path: Path) -> None:
+    run = shutil.copytree(PUBLISHED, tmp_path / "ferplus")
+    scores = json.loads((run / "metrics/evaluate.json").read_text())
+    (run / "metrics/evaluate.json").write_text(json.dumps({**scores, "crowd": CROWD}))
+    text = readme(run, "ferplus").replace("\u202f", " ").replace("\xa0", " ")
+    assert "87.0 % of the 3,152 test faces on which more than half of ten people agree" in text
+    assert "most frequent answer 81.2 %, where one person has 73.7 %" in text
+    assert "run `make ferplus`" in text and "fer2013new.csv" in text
 
 
 @pytest.fixture
@@ -205,7 +242,7 @@ def rerun_project(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_rerun_tells_what_is_equal_before_it_judges(rerun_project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert rerun(rerun_project)
+    assert rerun(rerun_project, "fer2013")
     lines = capsys.readouterr().out.splitlines()
     assert [line.split() for line in lines[1:3]] == [["equal", "data/predictions.csv"], ["equal", "models/0.keras"]]
     assert lines[-1] == "this run repeats the published one, byte for byte"
@@ -216,7 +253,7 @@ def test_a_rerun_of_other_bytes_is_judged_by_its_scores(
 ) -> None:
     lock = rerun_project / "dvc.lock"
     lock.write_text(lock.read_text().replace(output_digests(lock)["train@0", "models/0.keras"], "f" * 32))
-    assert rerun(rerun_project)
+    assert rerun(rerun_project, "fer2013")
     out = capsys.readouterr().out
     assert "DIFFERENT      models/0.keras" in out
     assert "this run repeats the published one: other bytes" in out.splitlines()[-1]
@@ -226,8 +263,8 @@ def test_a_rerun_of_other_bytes_is_judged_by_its_scores(
 def test_the_command_fails_where_the_published_run_is_not_repeated(
     repeats: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["publish", "rerun"])
-    monkeypatch.setattr(_publish, "rerun", lambda root: repeats)
+    monkeypatch.setattr(sys, "argv", ["publish", "rerun", "fer2013"])
+    monkeypatch.setattr(_publish, "rerun", lambda root, name: repeats)
     if repeats:
         _publish.main()
         return
