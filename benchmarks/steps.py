@@ -1,8 +1,9 @@
 """Where a training step's time goes, how near it is to the machine's matrix products, and a real epoch's memory.
 
-    python -m benchmarks.steps fer2013.zip [--params FILE]
+    python -m benchmarks.steps fer2013.zip [--params FILE] [--precision float32 bfloat16]
 
-Writes benchmarks/results/steps.json. The parts of a step are measured in one process, in rounds in which they take
+Writes benchmarks/results/steps.json. bfloat16 is left out by default on a processor that has no instructions for it,
+where a step takes many times as long. The parts of a step are measured in one process, in rounds in which they take
 turns, so that noise meets all alike; figures are medians over the rounds.
 """
 
@@ -11,7 +12,7 @@ import importlib
 import math
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from benchmarks.support.processes import (
     write_params,
 )
 from emotion.foundation.files import write_json
+from emotion.runtime import processor
 from emotion.runtime.pins import pin
 from emotion.training.recipe import Recipe
 
@@ -191,6 +193,32 @@ def network_of(training: Training, *, batch_norm: Any, dropout: bool) -> Any:
     return keras.Model(pixels, network.logits(pixels, label_count=training.label_count, batch_norm=batch_norm))
 
 
+def folded_network(training: Training) -> Any:
+    """The same with 2 x 2 pixels folded into channels before the first block, which so moves half the memory.
+
+    That block has twice the filters on a quarter of the places and no pooling: nearly the same multiply-adds. The
+    blocks after it are those of the network.
+    """
+    import keras
+    from keras import layers
+
+    from emotion.model.batch_norm import FusedBatchNormalization
+
+    network, (height, width, channels) = training.network, training.shape
+    pixels = keras.Input(training.shape, dtype="float32")
+    x = layers.Rescaling(1 / 64, offset=-2.0)(pixels)
+    x = layers.Reshape((height // 2, 2, width // 2, 2, channels))(x)
+    x = layers.Permute((1, 3, 2, 4, 5))(x)
+    x = layers.Reshape((height // 2, width // 2, 4 * channels))(x)
+    for _ in range(network.convolutions):
+        x = layers.Conv2D(2 * network.width, 3, padding="same", use_bias=False)(x)
+        x = layers.ReLU()(FusedBatchNormalization(momentum=0.9)(x))
+    x = layers.Dropout(network.block_dropout / network.blocks)(x)
+    rest = network.model_copy(update={"width": 2 * network.width, "blocks": network.blocks - 1})
+    logits = rest.logits(x, label_count=training.label_count, batch_norm=FusedBatchNormalization)
+    return keras.Model(pixels, logits)
+
+
 def convolutions_alone(training: Training) -> Callable[[], object]:
     """Every convolution and dense layer by itself, forward and backward, on inputs of its shape."""
     import keras
@@ -260,6 +288,7 @@ def make_works(training: Training, steps: int) -> Works:
         "forward": forward(training, network_of(training, batch_norm=fused, dropout=True)),
         "gradients": gradients(training, network_of(training, batch_norm=fused, dropout=True)),
         "gradients_stock_batch_norm": gradients(training, network_of(training, batch_norm=stock, dropout=True)),
+        "gradients_folded": gradients(training, folded_network(training)),
     }
     return {
         **{name: _times(steps, single) for name, single in singles.items()},
@@ -282,7 +311,7 @@ def _without(name: str, **_: Any) -> Any:
     return keras.layers.Identity(name=name)
 
 
-def measure_parts(records: str, params: str, *, steps: int, rounds: int) -> dict[str, Any]:
+def measure_parts(records: str, params: str, *, precisions: Sequence[str], steps: int, rounds: int) -> dict[str, Any]:
     """GFLOP/s of a matrix product and milliseconds of ever larger stretches of a step, in each precision.
 
     Also `<precision>_spread_ms`: how much what a stretch takes beyond the one before it differs between rounds.
@@ -293,8 +322,8 @@ def measure_parts(records: str, params: str, *, steps: int, rounds: int) -> dict
 
     tf.get_logger().setLevel("ERROR")  # or it warns that many functions are traced, as they must be
     works: dict[str, Works] = {}
-    for precision, policy in PRECISIONS.items():
-        keras.config.set_dtype_policy(policy)
+    for precision in precisions:
+        keras.config.set_dtype_policy(PRECISIONS[precision])
         works[precision] = {"matrix_product": matrix_product(precision), **make_works(training, steps)}
         for work in works[precision].values():
             work()  # traces
@@ -362,24 +391,33 @@ def main() -> None:
     parser.add_argument("--params", type=Path, default=PARAMS, help="parameter file (default: the project's)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds, of which the median counts (default 5)")
     parser.add_argument("--steps", type=int, default=20, help="steps a round (default 20)")
+    usual = list(PRECISIONS) if "avx512f" in processor.features() else ["float32"]
+    parser.add_argument(
+        "--precision", nargs="+", choices=PRECISIONS, default=usual, help=f"(default {' '.join(usual)})"
+    )
     arguments, here = begin(parser)
     params = read_params(arguments.params)
+    if params["train"]["precision"] not in arguments.precision:
+        params["train"]["precision"] = arguments.precision[0]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         run_data_stages(arguments.zip_file, folder, arguments.params)
-        options = {"params": arguments.params.resolve(), "steps": arguments.steps, "rounds": arguments.rounds}
-        found = figures_of("benchmarks.steps", "measure_parts", records=folder / "train", **options)
+        write_params(params, folder)
+        options = {"precisions": arguments.precision, "steps": arguments.steps, "rounds": arguments.rounds}
+        records, used = folder / "train", folder / "params.yaml"
+        found = figures_of("benchmarks.steps", "measure_parts", records=records, params=used, **options)
         epoch = one_epoch(folder, params)
     train = params["train"]
     sizes = {"multiply_adds": found["multiply_adds"], "batch_size": train["batch_size"]}
     figures = {
         **here,
         "threads": train["intra_op_threads"],
+        "portable": train["portable"],
         "network": params["model"]["network"],
         **sizes,
         "training_gflop_a_picture": training_gflop(found["multiply_adds"]),
         "precisions": {
-            name: precision_figures(found[name], found[f"{name}_spread_ms"], **sizes) for name in PRECISIONS
+            name: precision_figures(found[name], found[f"{name}_spread_ms"], **sizes) for name in arguments.precision
         },
         "epoch": {"precision": train["precision"], "images": found["images"], **epoch},
     }
