@@ -28,6 +28,7 @@ docs: .venv/dev  ## make the pages that are made of numbers anew; the cards too 
 	python -m tools.docs.performance
 	python -m tools.docs.other_models
 	python -m tools.docs.experiments
+	python -m tools.docs.hub_card
 	$(if $(FER2013_RUN),python -m tools.docs.cards --run $(FER2013_RUN) --docs docs)
 
 lint: .venv/dev  ## ruff, format, types

@@ -1,17 +1,28 @@
 """The README's numbers are those of the files that the pipeline and the command wrote, all of one commit."""
 
 import json
+from io import BytesIO
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from tests.support.committed import committed
+from tests.support.committed import committed, committed_bytes
+
+RETAKE = "take it again: `dvc checkout report.html && python -m tools.docs.screenshots`"
 
 
 @pytest.fixture
 def readme() -> str:
     """The README on one line."""
     return " ".join(committed("README.md").split())
+
+
+@pytest.fixture
+def shown() -> str:
+    """What can be read in the picture of the report, on one line."""
+    with Image.open(BytesIO(committed_bytes("docs/pictures/report.png"))) as picture:
+        return " ".join(picture.text["Description"].split())
 
 
 def numbers(path: str) -> dict[str, Any]:
@@ -35,6 +46,15 @@ def test_the_default_run_is_the_committed_one(readme: str) -> None:
     scores = numbers("metrics/evaluate.json")
     reached = f"**{percent(scores['accuracy'])} %** | {span(scores['intervals']['accuracy'])} |"
     assert f"| the default run | {scores['images']:,} drawn test faces | {reached}" in readme
+
+
+def test_the_picture_of_the_report_is_of_the_committed_run(shown: str) -> None:
+    scores = numbers("metrics/evaluate.json")
+    for name, key in (("Accuracy", "accuracy"), ("Macro-F1", "macro_f1")):
+        interval = scores["intervals"][key]
+        low, high = percent(interval["low"]), percent(interval["high"])
+        assert f"{name} {percent(scores[key])} % 95 % interval {low} % to {high} %" in shown, RETAKE
+    assert f"{scores['images']:,} to test on" in shown and "faces that were drawn, not photographed" in shown, RETAKE
 
 
 def test_the_diff_begins_at_the_committed_run(readme: str) -> None:

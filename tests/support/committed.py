@@ -17,6 +17,12 @@ def committed(path: str, root: Path = ROOT) -> str:
     So these tests say nothing about an edit that is not committed yet, be it of a document or of a result: commit, then
     run them. Where there is no commit to ask, the test is skipped and says so; with CI=true it fails.
     """
+    return committed_bytes(path, root).decode("utf-8")
+
+
+@cache
+def committed_bytes(path: str, root: Path = ROOT) -> bytes:
+    """The same for a file that is no text."""
     if reason := _why_unknown(root):
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{path} as committed is unknown: {reason}")
     return _git(root, "show", f"HEAD:./{path}")
@@ -29,10 +35,10 @@ def _why_unknown(root: Path) -> str:
     except FileNotFoundError:
         return "Git is not installed"
     except subprocess.CalledProcessError as error:
-        return error.stderr.strip()
+        return error.stderr.decode(errors="replace").strip()
     return ""
 
 
-def _git(root: Path, *arguments: str) -> str:
+def _git(root: Path, *arguments: str) -> bytes:
     command = ["git", *arguments]
-    return subprocess.run(command, cwd=root, check=True, capture_output=True, encoding="utf-8").stdout
+    return subprocess.run(command, cwd=root, check=True, capture_output=True).stdout
