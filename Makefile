@@ -62,7 +62,7 @@ verify: .venv/pipeline  ## run the committed pipeline from scratch in a clone an
 fer2013: .venv/pipeline  ## run the published recipe on FER2013, from data/local/ or from Kaggle
 	python -m tools.publish rerun fer2013
 
-# Columns: changed parameters, the headline; `dvc exp show` alone is 300 characters wide.
+# Columns: changed parameters, the headline; `dvc exp show` alone is 300 characters wide. A pipe gets all columns.
 experiments: .venv/pipeline  ## the experiments: what each changed, and its headline metrics
-	@dvc exp show --no-pager --only-changed --keep 'Experiment|test_|(metrics/train/0.json:)?epochs' \
+	@test -t 1 || export COLUMNS=$${COLUMNS:-1024}; dvc exp show --no-pager --only-changed --keep 'Experiment|test_|(metrics/train/0.json:)?epochs' \
 	--drop '(?!(data|split|preprocess|augment|model|train|evaluate|report)\.)|train\.(accuracy|loss)'

@@ -87,8 +87,8 @@ def _tracked_predictions(revision: str) -> str:
         )
     raise UserError(
         f"the predictions of {revision!r} are not in this clone's cache; `dvc fetch --all-commits` gets them "
-        f"where there is a remote, `git checkout {revision}` and `dvc repro` make them; or name a published "
-        "result, such as results/fer2013"
+        f"where there is a remote, else `dvc repro` makes them where {revision} is checked out without changes; or "
+        "name a published result, such as results/fer2013"
     )
 
 

@@ -19,10 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
+from emotion.commands.search_space import brought, check_keys, distribution, read_space
 from emotion.foundation.errors import UserError
+from emotion.foundation.params import read_params
 from emotion.install_hint import install_command
 
 _POLL_S = 2.0
@@ -69,7 +68,7 @@ def search(
     """
     import optuna
 
-    drawn_from = {key: _distribution(choice) for key, choice in space.items()}
+    drawn_from = {key: distribution(choice) for key, choice in space.items()}
     _check_same_space(study, drawn_from)
     for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
@@ -161,29 +160,6 @@ class DvcExperiment:
         return float(metrics["val"]["accuracy"]) if "val" in metrics else None
 
 
-def read_space(path: Path) -> dict[str, dict[str, Any]]:
-    """Read what may vary. Raises UserError that names the key that is wrong."""
-    try:
-        space = YAML(typ="safe").load(path)
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist; see docs/search.md for what it holds") from None
-    except (OSError, ValueError, YAMLError) as error:
-        raise UserError(f"{path} is no YAML ({error})") from None
-    if not isinstance(space, dict) or not space:
-        raise UserError(
-            f"{path} must map parameters' full keys to ranges, such as train.learning_rate: {{low: 0.01, high: 0.1}}"
-        )
-    for key, choice in space.items():
-        known = isinstance(choice, dict) and ({"choices"} == set(choice) or {"low", "high"} <= set(choice) <= _RANGE)
-        if not known:
-            raise UserError(f"{path}: {key}: {choice} is neither {{low, high[, log][, step]}} nor {{choices: [...]}}")
-        try:
-            _distribution(choice)
-        except (TypeError, ValueError, ArithmeticError) as error:
-            raise UserError(f"{path}: {key}: {choice} is no range to choose from ({error})") from None
-    return space
-
-
 def draw(study: Any, folder: Path) -> list[Path]:
     """Draw a search with a completed trial: each trial's score, and the score against each parameter; the two files."""
     import matplotlib
@@ -217,7 +193,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trials", type=int, help="stop when the study has so many finished trials")
     parser.add_argument("--minutes", type=float, help="start no further trial after so many minutes")
     parser.add_argument("--member", type=int, default=0, help="whose training is repeated (default 0)")
-    parser.add_argument("--copy-paths", nargs="*", default=[], help="ignored files the stages need (data/local/X.zip)")
+    parser.add_argument(
+        "--copy-paths",
+        nargs="*",
+        help="ignored files that the stages need (default: what lies in data/local for its source)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the sampler (default 0)")
 
 
@@ -227,12 +207,14 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError("say how long to search: --trials N, --minutes M, or both")
     if not all(limit is None or limit > 0 for limit in (arguments.trials, arguments.minutes)):
         raise UserError("--trials and --minutes must be more than 0")
-    space = read_space(arguments.space)
+    space, params = read_space(arguments.space), read_params(Path("params.yaml"))
+    check_keys(space, params, arguments.space)
+    copied = brought(params) if arguments.copy_paths is None else arguments.copy_paths
     study = open_study(arguments.name, seed=arguments.seed)
     budget = Budget(arguments.trials, arguments.minutes)
 
     def begin(number: int, values: Mapping[str, Any]) -> Experiment:
-        return DvcExperiment(f"{arguments.name}-{number}", arguments.member, values, arguments.copy_paths)
+        return DvcExperiment(f"{arguments.name}-{number}", arguments.member, values, copied)
 
     with _ended_as_by_ctrl_c():
         search(study, space, budget, begin)
@@ -299,19 +281,6 @@ def open_study(name: str, *, seed: int, folder: Path = Path(".cache", "search"))
     # The sampler's own numbers begin anew in each process: without the count a resumed search would repeat itself.
     study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials), multivariate=True)
     return study
-
-
-_RANGE = {"low", "high", "log", "step"}
-
-
-def _distribution(choice: Mapping[str, Any]) -> Any:
-    """What Optuna draws from. Raises ValueError or TypeError where nothing can be drawn."""
-    from optuna import distributions
-
-    if "choices" in choice:
-        return distributions.CategoricalDistribution(choice["choices"])
-    whole = all(isinstance(choice[key], int) for key in ("low", "high", "step") if key in choice)
-    return (distributions.IntDistribution if whole else distributions.FloatDistribution)(**choice)
 
 
 @contextmanager

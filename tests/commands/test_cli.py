@@ -285,7 +285,7 @@ def test_score_leaves_pictures_without_a_face_out_and_says_so(tmp_path, capsys):
     assert err.endswith("c.png: not an image\n")
 
 
-@pytest.mark.parametrize(("folder", "message"), [("joy", "joy is not a label"), (None, "no picture")])
+@pytest.mark.parametrize(("folder", "message"), [("joy", "not a label of the model: joy;"), (None, "no picture")])
 def test_score_explains_wrong_folders(tmp_path, capsys, folder, message):
     if folder:
         (tmp_path / folder).mkdir()
@@ -328,7 +328,7 @@ def test_score_takes_other_names_of_labels(tmp_path, capsys, given):
         ("list.yaml", "has no data.labels that map old names to new ones"),
         ("numbers.yaml", "has no data.labels that map old names to new ones"),
         ("empty.yaml", "must hold sections"),
-        ("joyous=happy", "grim is not a label"),
+        ("joyous=happy", "not a label of the model: grim;"),
     ],
 )
 def test_score_explains_wrong_names_in_one_line(tmp_path, capsys, monkeypatch, names, message):

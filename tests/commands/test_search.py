@@ -1,5 +1,6 @@
 """The search: proposals, pruning from outside, budget, resuming; experiments are stood in for."""
 
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -9,7 +10,7 @@ import optuna
 import pytest
 
 from emotion import cli
-from emotion.commands import search
+from emotion.commands import search, search_space
 from emotion.commands.search import Budget
 from emotion.foundation.errors import UserError
 
@@ -129,13 +130,16 @@ def test_the_search_is_drawn(tmp_path: Path, trials: int) -> None:
 def test_a_space_that_says_nothing_usable_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "space.yaml").write_text(text)
     with pytest.raises(UserError, match="space.yaml"):
-        search.read_space(tmp_path / "space.yaml")
+        search_space.read_space(tmp_path / "space.yaml")
 
 
 def test_bounds_are_whole_numbers_only_with_a_whole_step(tmp_path: Path) -> None:
     (tmp_path / "space.yaml").write_text("a: {low: 0, high: 1, step: 0.25}\nb: {low: 0, high: 8, step: 4}")
     study = search.open_study("s", seed=0, folder=tmp_path)
-    drawn = {key: search._distribution(choice) for key, choice in search.read_space(tmp_path / "space.yaml").items()}
+    drawn = {
+        key: search_space.distribution(choice)
+        for key, choice in search_space.read_space(tmp_path / "space.yaml").items()
+    }
     asked = [study.ask(drawn).params for _ in range(20)]
     assert {one["a"] for one in asked} <= {0.0, 0.25, 0.5, 0.75, 1.0} and len({one["a"] for one in asked}) > 2
     assert {one["b"] for one in asked} <= {0, 4, 8}
@@ -193,3 +197,49 @@ def test_the_validation_set_of_an_experiment_is_counted(tmp_path: Path, monkeypa
         subprocess.run(["git", *command], check=True)
     assert search.held_out("s-1") == {"a": 2, "b": 1}
     assert search.held_out("s-11") == {}
+
+
+PARAMS: dict[str, Any] = {
+    "data": {"source": "local", "local": {}},
+    "model": {"network": "vgg", "members": [0], "vgg": {"width": 16}, "resnet": {"width": 32}},
+    "train": {"learning_rate": 0.1},
+    "evaluate": {"seed": 0},
+}
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (["train.learnin_rate"], "train.learnin_rate is not in params.yaml; did you mean 'train.learning_rate'?"),
+        (["model.resnet.width"], "changes nothing, as model.network is vgg"),
+        (["train.learning_rate", "evaluate.seed"], "evaluate.seed changes nothing about a training"),
+    ],
+)
+def test_a_key_that_changes_no_training_is_refused(keys: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=re.escape(message)):
+        search_space.check_keys(dict.fromkeys(keys), PARAMS, Path("space.yaml"))
+
+
+def test_keys_that_change_a_training_may_be_searched() -> None:
+    keys = ["model.vgg.width", "train.learning_rate"]
+    search_space.check_keys(dict.fromkeys(keys), PARAMS, Path("space.yaml"))
+    search_space.check_keys(dict.fromkeys(["model.network", "model.resnet.width"]), PARAMS, Path("space.yaml"))
+
+
+def test_a_trial_is_given_what_neither_git_nor_dvc_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "-q"], check=True)
+    for name in (
+        "data/local/faces/sad/1.png",
+        "data/local/groups.csv",
+        "data/local/known.zip",
+        "data/kaggle/other.zip",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    (tmp_path / "data/local/linked.zip").symlink_to("groups.csv")
+    (tmp_path / "data/local/known.zip.dvc").write_text("outs: []")
+    for folder in ("local", "kaggle"):
+        (tmp_path / f"data/{folder}/.gitignore").write_text("*\n!.gitignore\n!*.dvc\n")
+    found = search_space.brought(PARAMS)
+    assert found == ["data/local/faces", "data/local/groups.csv", "data/local/linked.zip"]

@@ -1,0 +1,26 @@
+"""docs/own-data.md: its example cuts the faces out of photographs, so that they can be learnt from."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from emotion.dataset.images import decode_image
+from emotion.inference.detector import YuNet, crop_face
+from tests.support.evaluated import ROOT
+from tests.support.sample_pictures import write_examples
+
+
+def test_the_example_cuts_the_most_prominent_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/own-data.md").read_text(), flags=re.DOTALL)
+    photos = tmp_path / "photos/calm"
+    write_examples(photos)
+    for name in ("notes.jpg", "clip.avi"):  # no pictures
+        (photos / name).unlink()
+    monkeypatch.chdir(tmp_path)
+    exec(example, {})
+    cut = tmp_path / "data/local/faces/calm/sheet.png.png"
+    assert [path for path in (tmp_path / "data").rglob("*") if path.is_file()] == [cut]  # the wall shows nobody
+    sheet = decode_image((photos / "sheet.png").read_bytes())
+    first = YuNet().find(sheet)[0]
+    assert (decode_image(cut.read_bytes()) == crop_face(sheet, first.box, first.roll_deg)).all()
