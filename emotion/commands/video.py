@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     is_piped = arguments.csv and not arguments.csv.is_file()  # /dev/stdout gets the table alone
     print(
         f"{how} {summary.frames} frames ({rate:.0f} a second), looked at {summary.looked_at}, "
-        f"followed {summary.faces} faces",
+        f"followed {summary.faces} face{'' if summary.faces == 1 else 's'}",
         file=sys.stderr if is_piped else sys.stdout,
     )
     if summary.unread:
