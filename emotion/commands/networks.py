@@ -6,13 +6,18 @@ import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import keras
-from keras import layers
 from pydantic import ValidationError
 
 from emotion.foundation.errors import UserError
 from emotion.foundation.params import read_params
-from emotion.training.network import Network, build_model
+from emotion.runtime.quiet import import_tensorflow
+
+import_tensorflow()  # which Keras would import with all its noise
+
+import keras  # noqa: E402
+from keras import layers  # noqa: E402
+
+from emotion.training.network import Network, build_model  # noqa: E402
 
 
 class Cost(NamedTuple):

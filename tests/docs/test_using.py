@@ -1,8 +1,62 @@
-"""What docs/using.md says of a folder of pictures is what the benchmark wrote."""
+"""docs/using.md: what it says that the commands print, and what the benchmark wrote of a folder of pictures."""
 
 import json
+import re
+from pathlib import Path
 
+import pytest
+
+from emotion import cli
 from tests.support.evaluated import ROOT
+from tests.support.sample_pictures import write_examples
+
+
+@pytest.fixture
+def _in_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with the pictures and the clip of the page."""
+    write_examples(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+
+def printed(command: str) -> list[str]:
+    """The lines that the page has below a command, up to the next one or the end of the block."""
+    page = (ROOT / "docs/using.md").read_text(encoding="utf-8")
+    after = page[page.index(f"$ {command}\n") :].partition("\n")[2]
+    return re.split(r"^(?:\$|```)", after, maxsplit=1, flags=re.MULTILINE)[0].splitlines()
+
+
+@pytest.mark.usefixtures("_in_examples")
+def test_pictures_are_labelled_as_the_page_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["predict", "sheet.png", "wall.jpg", "notes.jpg"]) == 2
+    out, err = capsys.readouterr()
+    assert [*out.splitlines(), *err.splitlines()] == printed("emotion predict sheet.png wall.jpg notes.jpg")
+
+
+@pytest.mark.usefixtures("_in_examples")
+def test_a_file_of_boxes_is_read_as_the_page_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["predict", "sheet.png", "wall.jpg", "--output", "faces.csv"]) == 0
+    arguments = ["predict", "--boxes", "faces.csv", "--merge", "negative=angry,disgust,fear,sad"]
+    assert cli.main(arguments) == 0
+    assert capsys.readouterr().out.splitlines() == printed(f"emotion {' '.join(arguments)}")
+
+
+@pytest.mark.usefixtures("_in_examples")
+def test_the_tables_begin_as_the_page_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["predict", "sheet.png", "--csv", "--min-confidence", "0.5"]) == 0
+    assert_alike(capsys.readouterr().out, printed("emotion predict sheet.png --csv --min-confidence 0.5 | head -2"))
+    assert cli.main(["video", "clip.avi", "--csv", "labelled.csv"]) == 0
+    told = printed("emotion video clip.avi --output labelled.mp4 --csv labelled.csv")[0]
+    assert capsys.readouterr().out.partition("),")[2].strip() == told.partition("),")[2].strip()
+    assert_alike(Path("labelled.csv").read_text(), printed("head -3 labelled.csv"))
+
+
+def assert_alike(table: str, shown: list[str]) -> None:
+    """The first rows are those shown; digits that another processor may compute otherwise are not compared."""
+    for row, expected in zip(table.splitlines(), shown, strict=False):
+        for field, other in zip(row.split(","), expected.split(","), strict=True):
+            is_fraction = re.fullmatch(r"\d\.\d{4,}", other)
+            assert float(field) == pytest.approx(float(other), abs=2e-3) if is_fraction else field == other
+    assert len(shown) > 1
 
 
 def test_the_folders_figures_are_those_of_the_committed_file() -> None:

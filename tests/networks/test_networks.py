@@ -18,6 +18,7 @@ from emotion.model.batch_norm import FusedBatchNormalization
 from emotion.networks import mini_xception, resnet, stacked_cnn, transfer, vgg
 from emotion.training.network import build_model, with_probabilities
 
+ROOT = Path(__file__).parents[2]
 RESNET = resnet.Network(width=32, stages=4, blocks=2, attention="none", dropout=0.4)
 MINI_XCEPTION = mini_xception.Network(width=8, modules=4, dropout=0.0)
 VGG = vgg.Network(width=32, blocks=4, convolutions=2, dense_units=256, block_dropout=0.3, dense_dropout=0.4)
@@ -236,3 +237,10 @@ def test_calling_the_network_is_inference_unless_training_is_said() -> None:
     assert all(map(np.array_equal, before, model.get_weights()))
     model(pixels, training=True)
     assert not all(map(np.array_equal, before, model.get_weights()))
+
+
+def test_the_command_says_nothing_but_the_costs() -> None:
+    command = [sys.executable, "-m", "emotion.cli", "networks", "--params", str(ROOT / "results/fer2013/params.yaml")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert "vgg                1,767,207     118,040,320" in done.stdout
