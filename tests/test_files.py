@@ -74,7 +74,7 @@ def test_what_is_written_lies_on_the_disk_before_and_after_it_gets_its_name(
         else:
             part.touch()
     inside = ["sync inside"] if kind == "folder" else []
-    assert done == [*inside, "sync x.part", "rename", f"sync {tmp_path.name}"]
+    assert done == [*inside, "sync x", "rename", f"sync {tmp_path.name}"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ Ctrl-C stops it and keeps what there is by then. Where a clip ends too early, st
 """
 
 import argparse
-import itertools
 import sys
 import time
 from pathlib import Path
@@ -14,7 +13,7 @@ from emotion.commands.options import add_model_options, predictor_from
 from emotion.foundation.errors import UserError, shown
 from emotion.inference.frames import FrameSource
 from emotion.inference.tracking import FaceTracker
-from emotion.inference.video import label_video, names_used
+from emotion.inference.video import label_video
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,12 +76,12 @@ def _check_names(source: str, output: Path | None, table: Path | None) -> None:
     """Raise UserError where a file would be written over the video, or over another one that is written."""
     taken = [(Path(source), "the video itself")]
     for path, option in ((output, "--output"), (table, "--csv")):
-        names = names_used(path) if path else []
-        for name, (other, what) in itertools.product(names, taken):
-            if _is_same(name, other):
-                on_the_way = "" if name == path else f" is first written as {name}, which"
-                raise UserError(f"{path}{on_the_way} is {what}; name another file to write")
-        taken += [(name, f"also written by {option}") for name in names]
+        if path is None:
+            continue
+        for other, what in taken:
+            if _is_same(path, other):
+                raise UserError(f"{path} is {what}; name another file to write")
+        taken.append((path, f"also written by {option}"))
 
 
 def _is_same(one: Path, other: Path) -> bool:

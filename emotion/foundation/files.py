@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import shutil
 import threading
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,32 +10,33 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from emotion.foundation.part_folders import part_beside, remove
+
 _TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
 _UNIX = 3
 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Yield a name beside `path` to write a file or a folder to; at the end it takes the place of `path`.
+    """Yield a path to write a file or a folder to, of the same name; at the end it takes the place of `path`.
 
     If writing fails, `path` stays as it was, and nothing is left beside it; the OSError names `path`. Afterwards it
-    lies on the disk: a power cut loses nothing.
+    lies on the disk: a power cut loses nothing. Nothing that is not ours is removed (emotion/foundation/part_folders).
     """
-    part = path.with_name(path.name + ".part")
+    part = path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove(part)
-        yield part
-        _sync_whole(part)
-        if part.is_dir():
-            _remove(path)  # a folder cannot be renamed onto one that is not empty
-        replace_safely(part, path)
+        with part_beside(path) as part:
+            yield part
+            _sync_whole(part)
+            if part.is_dir():
+                remove(path)  # a folder cannot be renamed onto one that is not empty
+            replace_safely(part, path)
     except OSError as error:
-        if error.errno is not None and error.filename in (None, str(part)):  # writing to an open file names none
-            error.filename = str(path)
+        if error.errno is not None:
+            name = str(path) if error.filename is None else os.fsdecode(error.filename)  # an open file's has none
+            error.filename = str(path) + name[len(str(part)) :] if name.startswith(str(part)) else name
         raise
-    finally:
-        _remove(part)
 
 
 def replace_safely(source: Path, target: Path) -> None:
@@ -103,13 +103,6 @@ def _sync(path: Path) -> None:
             raise
     finally:
         os.close(descriptor)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _rounded(value: Any) -> Any:

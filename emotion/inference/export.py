@@ -2,8 +2,6 @@
 
 import contextlib
 import io
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +15,7 @@ from emotion.dataset.archive.faces import list_faces, read_faces
 from emotion.dataset.images import ImageError, decode_face
 from emotion.dataset.picture_files import pictures_below
 from emotion.foundation.errors import UserError
-from emotion.foundation.files import write_entry
+from emotion.foundation.files import write_entry, written_whole
 from emotion.inference.models import KerasModel, LiteRTModel, OnnxModel, import_keras
 from emotion.inference.predictor import MAX_FILE_BYTES
 from emotion.install_hint import install_command
@@ -102,7 +100,7 @@ def export(
     model, _ = load_model(model_path)
     kind = FORMATS[format_name]
     bound = MAX_DIFFERENCE[precision] if max_difference is None else max_difference
-    with _written_whole(output) as temporary:
+    with _written(output) as temporary:
         kind.write(model, temporary, about, precision=precision, faces=faces)
         before = _in_batches(original.probabilities, faces)
         after = _in_batches(kind.read(temporary, model), faces)
@@ -256,21 +254,15 @@ def _check(model_path: Path, output: Path, format_name: str, precision: str) -> 
 
 
 @contextmanager
-def _written_whole(output: Path) -> Iterator[Path]:
-    """A temporary path in the same folder, renamed to `output` when all went well, removed when not."""
+def _written(output: Path) -> Iterator[Path]:
+    """A path beside the output, renamed to it when all went well; a folder that was filled meanwhile is in the way."""
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=".export-", dir=output.parent))
+        with written_whole(output) as part:
+            yield part
+            if output.is_dir():
+                output.rmdir()
     except OSError as error:
-        raise UserError(f"{output} cannot be written ({error.strerror})") from None
-    try:
-        temporary = folder / output.name
-        yield temporary
-        if output.is_dir():
-            output.rmdir()
-        temporary.replace(output)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        raise UserError(f"{output} cannot be written ({error.strerror or error})") from None
 
 
 def _in_batches(predict: Predict, faces: np.ndarray) -> np.ndarray:

@@ -111,15 +111,12 @@ def written_video(path: Path, rate: float) -> Iterator[VideoFile]:
     if not path.parent.is_dir():
         raise UserError(f"{path}: the folder {path.parent} does not exist")
     refuse_odd_name(path)
-    with written_whole(path) as part, ExitStack() as stack:
-        named = _video_part(part, path)  # the ending tells OpenCV the format
-        stack.callback(named.unlink, missing_ok=True)
-        with VideoFile(named, path, rate) as video:
+    with written_whole(path) as part:
+        with VideoFile(part, path, rate) as video:
             yield video
         video.verify()
-        if not named.exists():
+        if not part.exists():
             raise UserError(f"{path} was not written, as there was no frame to write")
-        named.replace(part)
 
 
 @contextmanager
@@ -138,14 +135,6 @@ def written_table(path: Path) -> Iterator[TextIO]:
         return
     with written_whole(path) as part, part.open("w", newline="") as file:
         yield file
-
-
-def names_used(path: Path) -> list[Path]:
-    """All files that are written on the way to a video or table at `path`: those beside it, and itself."""
-    if not path.name:  # a folder
-        return [path]
-    part = path.with_name(path.name + ".part")
-    return [path, part, _video_part(part, path)]
 
 
 class FrameTable:
@@ -223,7 +212,3 @@ def annotate_frame(frame: np.ndarray, faces: tuple[FacePrediction, ...], numbers
         return frame
     prediction = Prediction("frame", frame.shape[1], frame.shape[0], faces)
     return annotate(frame, prediction, keep_size=True, numbers=numbers)
-
-
-def _video_part(part: Path, path: Path) -> Path:
-    return part.with_name(part.name + path.suffix)

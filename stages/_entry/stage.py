@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 
 from emotion.foundation.errors import UserError, did_you_mean, disk_problem
 from emotion.foundation.params import Params, parse_params, read_params
+from emotion.foundation.part_folders import final_name
 from stages._entry.environment import warn_if_unlocked
 from stages._entry.known_keys import declared_keys, tree, unknown_keys
 from stages._entry.unchanged import changed_code, check_unchanged
@@ -160,7 +161,7 @@ def machine_problem(error: Exception) -> str | None:
         return None
     path, _, reason = str(error.message).partition("\n")[0].rpartition("; ")
     if reason in _NUMBERS:
-        return disk_problem(OSError(_NUMBERS[reason], reason, path or None))
+        return disk_problem(OSError(_NUMBERS[reason], reason, final_name(path) or None))
     return _OUT_OF_MEMORY if isinstance(error, tensorflow.errors.ResourceExhaustedError) else None
 
 

@@ -166,7 +166,7 @@ def test_ctrl_c_leaves_whole_files(tmp_path):
     command = [sys.executable, "-m", "emotion.cli", "video", str(video), "--csv", str(table), "--output", str(output)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 60
-        begun = table.with_name("o.csv.part")
+        begun = tmp_path / ".o.csv.part" / "o.csv"
         while not (begun.exists() and begun.read_text().count("\n") > 5) and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)

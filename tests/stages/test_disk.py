@@ -23,7 +23,7 @@ COMMANDS = {
 REFUSED = {
     "download": "out/faces.zip",
     "split": ".",  # where the archive lies: what is kept of each picture goes into a nameless file beside it
-    "preprocess": "out/records.part/00000.tfrecord",
+    "preprocess": "out/records/00000.tfrecord",
     "train": ".cache/train/0/state.npz",
 }
 
