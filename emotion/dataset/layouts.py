@@ -1,34 +1,22 @@
 """The forms in which people keep labelled face images (folder, zip, FER2013's CSV), each read as a Dataset."""
 
-import csv
-import io
-import math
 import os
-import re
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-import cv2
-import numpy as np
-
 from emotion.dataset.archive.faces import Dataset, DatasetError, readable
-from emotion.dataset.labels import FER2013_CODES
+from emotion.dataset.archive.zip_entries import MAX_PICTURE_BYTES
 from emotion.dataset.picture_files import SUFFIXES
+from emotion.dataset.pixel_table import COLUMNS, check_table_size, header, opened_rows, read_pictures
 from emotion.dataset.votes import rename_votes
 from emotion.foundation.errors import shown
 
 _SPLIT_FOLDERS = {"train": "train", "val": "val", "validation": "val", "test": "test"}
-_CSV_COLUMNS = ("emotion", "pixels", "Usage")
-_CSV_USAGES = {"Training": "train", "PublicTest": "test", "PrivateTest": "test"}
-_CSV_LABELS = {str(code): label for code, label in enumerate(FER2013_CODES)}
-_NUMBERS = re.compile(r"[0-9\s]*", re.ASCII)
-_MAX_LINE = 2**24  # characters of a table, enough for a picture of 2048x2048
-_MAX_PICTURE_BYTES = 500_000_000  # five for each pixel of the largest picture that is decoded
 _LISTED = 10  # files or folders named in an error
 _EXPECTED = (
     "expected train/<label>/<image> with test/<label>/<image> (and optionally val/ or validation/), "
@@ -37,8 +25,8 @@ _EXPECTED = (
 )
 
 
-def read_folder(folder: Path) -> Dataset:
-    """Read a folder of labelled images, or one that holds FER2013's CSV. Raises DatasetError."""
+def read_folder(folder: Path, *, scratch: Path | None = None) -> Dataset:
+    """Read a folder of labelled images, or one that holds FER2013's CSV (see `read_csv`). Raises DatasetError."""
     entries = sorted(entry for entry in folder.rglob("*") if not _is_clutter(entry.relative_to(folder).as_posix()))
     if links := [str(entry) for entry in entries if entry.is_symlink() and not entry.is_file()]:
         raise DatasetError(
@@ -47,12 +35,12 @@ def read_folder(folder: Path) -> Dataset:
         )
     files = {entry.relative_to(folder).as_posix(): entry for entry in entries if entry.is_file()}
     if table := _table_among(files, lambda file: file.open("rb"), where=str(folder)):
-        return read_csv(files[table])
+        return read_csv(files[table], scratch=scratch)
     return _labelled_images(files, _read_file, where=str(folder))
 
 
-def read_zip(path: Path) -> Dataset:
-    """Read a zip of labelled images, or one that holds FER2013's CSV; nothing is unpacked. Raises DatasetError."""
+def read_zip(path: Path, *, scratch: Path | None = None) -> Dataset:
+    """Read a zip of labelled images, or one that holds FER2013's CSV (see `read_csv`). Raises DatasetError."""
     with readable(str(path), "download or copy the zip again"):
         archive = zipfile.ZipFile(path)  # stays open for as long as the dataset may be read
     files: dict[str, str] = {}
@@ -61,18 +49,22 @@ def read_zip(path: Path) -> Dataset:
             _put(files, name, info.filename, where=str(path))
     if table := _table_among(files, archive.open, where=str(path)):
         with _member_named(archive, table):
-            return _read_table(archive.open(files[table]), where=f"{path}:{table}")
+            where = f"{path}:{table}"
+            check_table_size(archive.getinfo(files[table]).file_size, where=where)
+            return _read_table(archive.open(files[table]), where=where, scratch=scratch)
     return _labelled_images(files, partial(_read_member, archive), where=str(path))
 
 
-def read_csv(path: Path) -> Dataset:
+def read_csv(path: Path, *, scratch: Path | None = None) -> Dataset:
     """Read FER2013's original `fer2013.csv` or `icml_face_data.csv`; each row becomes a PNG `<Usage>_<row>.png`.
 
-    Columns: emotion (0-6), pixels (2,304 numbers 0-255, row-major 48x48; any square size is taken), Usage.
+    Columns: emotion (0-6), pixels (2,304 numbers 0-255, row-major 48x48; any square size is taken), Usage. The pixels
+    go to a nameless file in `scratch`; None: in the system's folder of temporary files.
     Source: the "Challenges in Representation Learning" data (https://arxiv.org/abs/1307.0414). Raises DatasetError.
     """
     with readable(str(path), "check the disk, or copy the table again"):
-        return _read_table(path.open("rb"), where=str(path))
+        check_table_size(path.stat().st_size, where=str(path))
+        return _read_table(path.open("rb"), where=str(path), scratch=scratch)
 
 
 def relabel(dataset: Dataset, names: Mapping[str, str | None]) -> Dataset:
@@ -119,7 +111,7 @@ def _member_named(archive: zipfile.ZipFile, name: str) -> AbstractContextManager
 
 
 def _check_size(size_bytes: int, what: str) -> None:
-    if size_bytes > _MAX_PICTURE_BYTES:
+    if size_bytes > MAX_PICTURE_BYTES:
         raise DatasetError(f"{what} is {size_bytes / 1e6:,.0f} MB large, more than any picture; remove it")
 
 
@@ -161,8 +153,9 @@ def _table_among(files: Mapping[str, Any], opened: Callable[[Any], IO[bytes]], *
         return None
     fitting = []
     for name in tables:
-        with readable(f"{where}: {shown(name)}", "get it again"), _text(opened(files[name])) as table:
-            fitting += [name] if set(_CSV_COLUMNS) <= set(_header(csv.reader(_lines(table)))) else []
+        named = f"{where}: {shown(name)}"
+        with readable(named, "get it again"), opened_rows(opened(files[name]), where=named) as rows:
+            fitting += [name] if set(COLUMNS) <= set(header(rows)) else []
     if len(fitting) != 1:
         raise DatasetError(f"{where}: {len(fitting)} of the tables {_listed(tables)} are FER2013's; {_EXPECTED}")
     return fitting[0]
@@ -236,58 +229,12 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:_LISTED]) + more
 
 
-def _text(content: IO[bytes]) -> io.TextIOWrapper:
-    """A text reader that closes `content` when it is closed."""
-    return io.TextIOWrapper(content, encoding="utf-8-sig", errors="replace", newline="")
-
-
-def _lines(table: io.TextIOWrapper) -> Iterator[str]:
-    """The lines of a table. Raises DatasetError for one so long that it would fill the memory."""
-    while line := table.readline(_MAX_LINE):
-        if len(line) == _MAX_LINE:
-            raise DatasetError(f"a line of more than {_MAX_LINE:,} characters: no table of faces has one")
-        yield line
-
-
-def _header(rows: Iterator[list[str]]) -> list[str]:
-    """The column names, stripped: icml_face_data.csv has spaces before them."""
-    return [column.strip() for column in next(rows, [])]
-
-
-def _read_table(content: IO[bytes], *, where: str) -> Dataset:
-    csv.field_size_limit(_MAX_LINE)  # its own limit is a picture of about 180x180
-    with _text(content) as table:
-        return _labelled_rows(csv.reader(_lines(table)), where=where)
-
-
-def _labelled_rows(rows: Iterator[list[str]], *, where: str) -> Dataset:
-    header = _header(rows)
-    if missing := sorted(set(_CSV_COLUMNS) - set(header)):
-        raise DatasetError(f"{where} lacks the columns {missing}; it has {_listed(header) or 'none'}; {_EXPECTED}")
-    columns = [header.index(column) for column in _CSV_COLUMNS]
-    keys: dict[str, Any] = {}
-    number = -1
-    try:
-        for number, row in enumerate(row for row in rows if row):
-            emotion, pixels, usage = (row[column] for column in columns)
-            path = f"{_CSV_USAGES[usage.strip()]}/{_CSV_LABELS[emotion.strip()]}/{usage.strip()}_{number}.png"
-            keys[path] = _pixels(pixels)
-    except (KeyError, IndexError, ValueError, csv.Error) as error:
-        raise DatasetError(f"{where}, data row {number}: not a FER2013 row ({error!r})") from error
+def _read_table(content: IO[bytes], *, where: str, scratch: Path | None) -> Dataset:
+    with opened_rows(content, where=where) as rows:
+        columns = header(rows)
+        if missing := sorted(set(COLUMNS) - set(columns)):
+            has = _listed(columns) or "none"
+            raise DatasetError(f"{where} lacks the columns {missing}; it has {has}; {_EXPECTED}")
+        keys, read = read_pictures(rows, columns, where=where, scratch=scratch)
     _check_train(keys, where=where)
-    return Dataset(keys, _png)
-
-
-def _pixels(text: str) -> np.ndarray:
-    """Pixels of one CSV row as a square uint8 array; raises ValueError."""
-    if not _NUMBERS.fullmatch(text):  # int() would also take `1_0` and other scripts' digits
-        raise ValueError("pixels are whole numbers, 0 to 255, with spaces between them")
-    values = bytes(map(int, text.split()))  # refuses what is over 255
-    size_px = math.isqrt(len(values))
-    if not values or size_px * size_px != len(values):
-        raise ValueError(f"{len(values)} pixels: not a square")
-    return np.frombuffer(values, np.uint8).reshape(size_px, size_px)
-
-
-def _png(face: np.ndarray) -> bytes:
-    return cv2.imencode(".png", face)[1].tobytes()
+    return Dataset(keys, read)

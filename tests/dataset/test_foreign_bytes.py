@@ -112,28 +112,111 @@ def test_pixels_are_whole_numbers_in_ascii_digits(pixels: str, tmp_path: Path) -
         read_csv(path)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
-@pytest.mark.parametrize("kind", ["member", "table"])
-def test_a_bomb_is_refused_in_little_memory(kind: str, tmp_path: Path) -> None:
-    """Ten million bytes that unpack to two thousand million: as a picture, and as one field of a table."""
-    name, head = ("train/happy/a.png", b"") if kind == "member" else ("t.csv", b"emotion,pixels,Usage\n0,")
+# --- memory -----------------------------------------------------------------------------------------------------------
+
+PROGRAM = """
+import re, sys
+from pathlib import Path
+from emotion.dataset.archive.faces import DatasetError, content_digest, list_faces, read_faces
+from emotion.dataset.layouts import read_zip
+path, said = Path(sys.argv[1]), ""
+try:
+    if path.name == "faces.zip":
+        list(read_faces(path, [face.path for face in list_faces(path)]))
+    else:
+        content_digest(read_zip(path))
+except DatasetError as error:
+    said = str(error)
+print(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1], said)
+"""
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
+
+
+def peak_of(path: Path) -> tuple[int, str]:
+    """Peak memory of a process that reads a data set, in KiB, and what it said."""
+    done = subprocess.run([sys.executable, "-c", PROGRAM, path], capture_output=True, text=True, check=True)
+    peak, _, said = done.stdout.strip().partition(" ")
+    return int(peak), said
+
+
+def bomb(path: Path, name: str, *, head: bytes, part: bytes, parts: int) -> Path:
     info = zipfile.ZipInfo(name)
     info.compress_type = zipfile.ZIP_DEFLATED
-    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive, archive.open(info, "w", force_zip64=True) as member:
+    with zipfile.ZipFile(path, "w") as archive, archive.open(info, "w", force_zip64=True) as member:
         member.write(head)
-        for _ in range(2000):
-            member.write(b"1 " * 500_000)
+        for _ in range(parts):
+            member.write(part)
+    return path
+
+
+HEADER = b"emotion,pixels,Usage\n"
+BOMBS = {
+    "a picture": (("train/happy/a.png", b"", b"1 " * 500_000, 2000), "is 2,000 MB large, more than any picture"),
+    "a field": (("t.csv", HEADER + b"0,", b"1 " * 500_000, 2000), "t.csv: a line of more than 16,777,216 characters"),
+    "rows": (("t.csv", HEADER, b"0,1,Training\n" * 10_000, 110), "t.csv has more than 1,000,000 lines; keep so many"),
+    "blank lines": (("t.csv", HEADER, b"\n" * 10_000, 110), "t.csv has more than 1,000,000 lines"),
+    "lines of one field": (("t.csv", HEADER + b'0,"', b"1 " * 500_000 + b"\n", 40), "field larger than field limit"),
+}
+
+
+@on_linux
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_bomb_is_refused_in_little_memory(kind: str, tmp_path: Path) -> None:
+    """A few megabytes at most, which unpack to a flood."""
+    (name, head, part, parts), says = BOMBS[kind]
+    peak, said = peak_of(bomb(tmp_path / "x.zip", name, head=head, part=part, parts=parts))
+    assert says in said and str(tmp_path / "x.zip") in said and "\n" not in said
+    assert peak < 700_000, "KiB"
+
+
+@on_linux
+def test_the_pixels_of_a_table_do_not_stay_in_memory(tmp_path: Path) -> None:
+    row = b"0," + b"1 " * 360_000 + b",Training\n"
+    peaks = []
+    for rows in (5, 45):
+        peak, said = peak_of(bomb(tmp_path / "x.zip", "t.csv", head=HEADER, part=row, parts=rows))
+        assert said == ""
+        peaks.append(peak)
+    assert peaks[1] - peaks[0] < 5_000, "KiB, where 40 pictures have 14,000"
+
+
+def test_a_table_larger_than_any_is_not_begun(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(HEADER)
+    os.truncate(path, 11_000_000_000)
+    with pytest.raises(
+        DatasetError, match=r"x\.csv has 11\.0 GB of text, more than 10; keep so many faces"
+    ):
+        read_csv(path)
+
+
+def test_a_full_disk_under_the_pixels_of_a_table_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes(HEADER + b"0," + b"1 " * 250_000 + b",Training\n")
     program = (
-        "import re, sys\n"
-        "from pathlib import Path\n"
-        "from emotion.dataset.archive.faces import DatasetError, content_digest\n"
-        "from emotion.dataset.layouts import read_zip\n"
-        "try:\n    content_digest(read_zip(Path(sys.argv[1])))\n"
-        "except DatasetError as error:\n"
-        "    status = Path('/proc/self/status').read_text()\n"
-        "    print(re.search(r'VmHWM:\\s+(\\d+)', status)[1])\n"
+        "import sys\nfrom pathlib import Path\nfrom emotion.dataset.layouts import read_csv\n"
+        "try:\n    read_csv(Path('x.csv'), scratch=Path('new/cache'))\nexcept Exception as error:\n    print(error)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program, tmp_path / "x.zip"], capture_output=True, text=True, check=True
+    limited = ["bash", "-c", 'ulimit -f 100 && exec python -c "$1"', "bash", program]
+    done = subprocess.run(limited, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == (
+        "the pixels cannot be kept: new/cache: File too large; this disk, or a limit of this session (ulimit -f), "
+        "allows no file of that size\n"
     )
-    assert int(done.stdout) < 700_000, "KiB"
+    assert list((tmp_path / "new/cache").iterdir()) == []
+
+
+@on_linux
+@pytest.mark.parametrize("size_bytes", [500_000_001, 3_000_000_000, 2**40])
+def test_a_sparse_picture_of_the_archive_is_not_read(size_bytes: int, tmp_path: Path) -> None:
+    """The directory, and the file's size where that is possible, say that the picture has so many bytes."""
+    path = tmp_path / "faces.zip"
+    with open(path, "wb") as file, zipfile.ZipFile(file, "w") as archive:  # noqa: PTH123 (a plain file)
+        info = zipfile.ZipInfo("train/happy/a.png")
+        archive.writestr(info, b"")
+        file.truncate(min(size_bytes, 2**33) + 1000)
+        file.seek(0, os.SEEK_END)
+        archive.start_dir = file.tell()
+        info.file_size = info.compress_size = size_bytes
+    peak, said = peak_of(path)
+    assert "faces.zip: train/happy/a.png cannot be read" in said and "more than any picture" in said
+    assert peak < 400_000, "KiB"

@@ -16,6 +16,7 @@ from zipfile import BadZipFile
 
 from emotion.foundation.files import read_at
 
+MAX_PICTURE_BYTES = 500_000_000  # of a file; five for each pixel of the largest picture that is decoded
 _END = struct.Struct("<4s4HLLH")  # of the directory: its entries, bytes and place are fields 5 to 7
 _END_64_PLACE = struct.Struct("<4sLQL")
 _END_64 = struct.Struct("<4sQ2H2L4Q")
@@ -80,8 +81,10 @@ class ZipEntries(Sequence[str]):
         return row
 
     def read(self, row: int) -> bytes:
-        """The content of an entry, its checksum verified."""
+        """The content of an entry, its checksum verified; nothing is read where no picture has so many bytes."""
         entry, _ = self._entry(self._places[row])
+        if entry.size > MAX_PICTURE_BYTES:
+            raise BadZipFile(f"it has {entry.size / 1e6:,.0f} MB, more than any picture")
         if not entry.is_plain:
             raise BadZipFile("it is compressed or encrypted")
         if entry.offset + entry.size > self._end:

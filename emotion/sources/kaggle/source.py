@@ -89,7 +89,7 @@ def _checked(archive: Path, sha256: str | None) -> Dataset:
     """Read the finished download as a dataset; delete it when anything is wrong, so that the next run starts clean."""
     try:
         check_archive(archive)
-        content = read_zip(archive)
+        content = read_zip(archive, scratch=archive.parent)
         if sha256 is not None and (digest := content_digest(content)) != sha256:
             raise DatasetError(
                 f"its content digest is {digest}, but data.kaggle.sha256 asks for {sha256}; if the dataset was changed "

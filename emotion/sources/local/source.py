@@ -14,7 +14,7 @@ class Source(Params):
     """Parameters of `data.local`: none; what lies in `data/local/` says it all."""
 
     def dataset(self, input_dir: Path, cache_dir: Path) -> Dataset:
-        """Read the one candidate in `input_dir`; `cache_dir` is not used. Raises DatasetError."""
+        """Read the one candidate in `input_dir`; the pixels of a CSV pass through `cache_dir`. Raises DatasetError."""
         candidates = sorted(filter(_is_candidate, input_dir.iterdir())) if input_dir.is_dir() else []
         if len(candidates) != 1:
             found = ", ".join(entry.name for entry in candidates) or "nothing"
@@ -23,7 +23,7 @@ class Source(Params):
                 f"for example FER2013 as {input_dir / 'fer2013.zip'} (a link will do); several folders go into one. "
                 f"Beside it may lie {' or '.join(sorted(_BESIDE))} (data.votes, split.group_by)"
             )
-        return _read(candidates[0])
+        return _read(candidates[0], cache_dir)
 
 
 def _is_candidate(entry: Path) -> bool:
@@ -31,7 +31,7 @@ def _is_candidate(entry: Path) -> bool:
     return not clutter and entry.name not in _BESIDE and entry.suffix not in (".dvc", ".part")
 
 
-def _read(candidate: Path) -> Dataset:
+def _read(candidate: Path, cache_dir: Path) -> Dataset:
     if not candidate.exists():
         raise DatasetError(f"{candidate} is a link to {candidate.readlink()}, which does not exist; link it again")
     if candidate.is_dir() and candidate.is_symlink():
@@ -42,10 +42,10 @@ def _read(candidate: Path) -> Dataset:
     if not candidate.is_dir() and not candidate.is_file():
         raise DatasetError(f"{candidate} is a pipe or a device; put a file here")
     if candidate.is_dir():
-        return read_folder(candidate)
+        return read_folder(candidate, scratch=cache_dir)
     match candidate.suffix.lower():
         case ".zip":
-            return read_zip(candidate)
+            return read_zip(candidate, scratch=cache_dir)
         case ".csv":
-            return read_csv(candidate)
+            return read_csv(candidate, scratch=cache_dir)
     raise DatasetError(f"{candidate} is neither a zip, nor a folder, nor a CSV; pack or unpack it first")
