@@ -8,9 +8,11 @@ or the whole match where it has none, names the picture's group.
 import re
 import signal
 import threading
+import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,7 +31,7 @@ _USUAL = (r"([^/_]+)_[^/]*$", r"([^/-]+)-[^/]*$", r"([^/.]+)\.[^/]+\.[^/]+$", r"
 _MANY = 5  # pictures: smaller groups do not speak for persons or sequences
 _MOST = 0.9  # of the pictures are in groups of so many
 _WORDS = 4  # so many names without a digit do: FER2013 has Training_, PublicTest_ and PrivateTest_
-_MOST_S = 10.0  # seconds that a regular expression may take for one path
+_MOST_S, _MOST_ALL_S = 10.0, 60.0  # that a regular expression may take for one path, and for all of them
 _TOO_MANY = 1000  # names, when most of the first pictures have one of their own
 
 
@@ -168,29 +170,42 @@ def _of_column(faces: Iterable[Face], kind: str, facts: Path) -> Iterator[str]:
     )
 
 
-def _of_paths(faces: Iterable[Face], pattern: str) -> Iterator[str]:
+def _of_paths(faces: Sequence[Face], pattern: str) -> Iterator[str]:
     search = re.compile(pattern).search
-    for face in faces:
-        with _in_time(pattern, face.path):
+    left_s = _MOST_ALL_S
+    for number, face in enumerate(faces):
+        is_last = left_s < _MOST_S
+        with _in_time(min(_MOST_S, left_s), partial(_too_slow, pattern, faces, number, together=is_last)):
+            began_s = time.thread_time()
             found = search(face.path)
+            left_s -= time.thread_time() - began_s
+        if left_s <= 0:  # also where no alarm rings
+            raise _too_slow(pattern, faces, number, together=True)
         yield (found[min(1, found.re.groups)] or "") if found else ""
 
 
+def _too_slow(pattern: str, faces: Sequence[Face], number: int, *, together: bool) -> DatasetError:
+    if together:
+        most = f"{_MOST_ALL_S:g} s for all paths together: {number:,} of {len(faces):,} are read"
+    else:
+        most = f"{_MOST_S:g} s for one path, {shown(faces[number].path)}"
+    return DatasetError(
+        f"{_quoted(pattern)} takes more than {most}; write it without a repeated repetition such as (.*)*"
+    )
+
+
 @contextmanager
-def _in_time(pattern: str, path: str) -> Iterator[None]:
-    """Stop what takes too long: `(.*)*x` tries more ways than there is time for. Windows has no such alarm."""
+def _in_time(seconds: float, error: Callable[[], DatasetError]) -> Iterator[None]:
+    """Raise an error when it takes too long: `(.*)*x` tries more ways than there is time for. Windows has no alarm."""
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(*_: object) -> None:
-        raise DatasetError(
-            f"{_quoted(pattern)} takes more than {_MOST_S:g} s for one path, {shown(path)}; write it without a "
-            "repeated repetition such as (.*)*"
-        )
+        raise error()
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, _MOST_S)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:

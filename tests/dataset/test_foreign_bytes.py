@@ -184,9 +184,7 @@ def test_a_table_larger_than_any_is_not_begun(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_bytes(HEADER)
     os.truncate(path, 11_000_000_000)
-    with pytest.raises(
-        DatasetError, match=r"x\.csv has 11\.0 GB of text, more than 10; keep so many faces"
-    ):
+    with pytest.raises(DatasetError, match=r"x\.csv has 11\.0 GB of text, more than 10; keep so many faces"):
         read_csv(path)
 
 

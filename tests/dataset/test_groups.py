@@ -1,6 +1,7 @@
 """Groups of pictures: from file names, from a column of groups.csv, and as file names suggest them."""
 
 import random
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -82,6 +83,22 @@ def test_a_regular_expression_that_never_ends_is_stopped(monkeypatch: pytest.Mon
     with pytest.raises(DatasetError, match=r"takes more than 0\.2 s for one path, train/happy/subject00"):
         numbers(POSED, "(.*)*!")
     assert numbers(POSED[:2] + POSED[-2:], r"subject(\d+)") == [0, 0, 1, 1]  # and nothing is left of the alarm
+
+
+@pytest.mark.parametrize("has_alarm", [True, False])
+def test_a_regular_expression_that_is_slow_on_each_path_is_stopped(
+    has_alarm: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "_MOST_S", 5.0)
+    monkeypatch.setattr(groups, "_MOST_ALL_S", 0.5)
+    if not has_alarm:  # as on Windows
+        monkeypatch.delattr(groups.signal, "setitimer")
+    many, began_s = [f"train/a/{'x' * 14}{n:05}.png" for n in range(3000)], time.monotonic()
+    with pytest.raises(DatasetError, match=r"takes more than 0\.5 s for all paths together: [\d,]+ of 3,000 are read"):
+        numbers(many, r"(x+x+)+!")
+    assert time.monotonic() - began_s < 20
+    monkeypatch.undo()
+    assert numbers(POSED[:2] + POSED[-2:], r"subject(\d+)") == [0, 0, 1, 1]
 
 
 # --- groups.csv -------------------------------------------------------------------------------------------------------
