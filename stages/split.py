@@ -4,6 +4,7 @@ from stages._entry.start import START
 
 import re
 import sys
+import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -50,8 +51,10 @@ class SplitParams(Params):
     @classmethod
     def _compiles(cls, group_by: str) -> str:
         try:
-            re.compile(group_by)
-        except (re.error, RecursionError, OverflowError) as error:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # of what another version of Python may read otherwise, such as `[[`
+                re.compile(group_by)
+        except (re.error, RecursionError, OverflowError, Warning) as error:
             raise ValueError(f"is no regular expression ({error})") from None
         return group_by
 

@@ -18,18 +18,27 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from emotion.dataset.archive.faces import content_digest, list_faces, read_faces
+from emotion.dataset import groups as groups_module
+from emotion.dataset.archive.faces import Dataset, Votes, content_digest, list_faces, parse_path, read_faces
+from emotion.dataset.groups import number_groups, read_groups
 from emotion.dataset.images import decode_face, decode_image
+from emotion.dataset.index import index_text
 from emotion.dataset.layouts import read_csv, read_zip
+from emotion.dataset.votes import agreed_labels, facts_table, read_votes, vote_counts, voted_labels
 from emotion.evaluation.predictions import read_predictions
 from emotion.foundation.errors import UserError
+from emotion.foundation.files import write_file
 from emotion.foundation.params import parse_params
 from emotion.inference.models import PUBLISHED
 from emotion.model.about import ModelAbout, format_about, parse_about, read_about
+from emotion.votes.ferplus import source as ferplus
+from emotion.votes.file.source import VoteSource
 from stages._entry.known_keys import declared_keys, tree, unknown_keys
 from stages._entry.stage import Later, resolve
+from stages.split import SplitParams
 from tests.support.pictures import numbered
 from tools.check_params import all_readings
 
@@ -191,6 +200,89 @@ def test_tables_of_pixels(content: bytes) -> None:
         path.write_bytes(content)
         one_line(lambda: content_digest(read_csv(path)))
 
+
+# --- votes and groups -------------------------------------------------------------------------------------------------
+
+VOTED = Dataset(dict.fromkeys(["train/glad/1.png", "train/sad/1.png", "test/sad/2.png"]), bytes)
+VOTES = b"path,glad,sad,unknown\nglad/1.png,7,2,1\ntest/sad/2.png,0,10,0\ntrain/sad/1.png,3,3,4\n"
+GROUPS = b"path,subject,the camera\nglad/1.png,007,\ntest/sad/2.png,007,front\ntrain/sad/1.png,8,\n"
+FERPLUS_HEADER = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF\n"
+FERPLUS = FERPLUS_HEADER.encode() + b"Training,fer0000000.png,4,0,0,1,3,2,0,0,0,0\n,,0,0,0,0,0,0,0,0,0,10\n"
+texts = st.text(max_size=20) | st.sampled_from([str(value) for value in nasty if value != "\udcff"])
+tables = st.lists(st.lists(texts | st.sampled_from([*VOTED.keys, "path", "glad", "sad"]), max_size=4), max_size=4)
+joined = tables.map(lambda rows: "\n".join(map(",".join, rows)).encode())
+
+
+def with_field(table: bytes) -> st.SearchStrategy[bytes]:
+    """The table with one of its fields replaced."""
+    fields = [part for line in table.split(b"\n") for part in line.split(b",")]
+    return st.tuples(st.sampled_from(sorted(set(fields) - {b""})), texts).map(
+        lambda change: table.replace(change[0], change[1].encode())
+    )
+
+
+def crowd(votes: Votes, folder: Path) -> None:
+    """What the stages do with votes: a table of facts, read again, and counted."""
+    write_file(folder / "facts.csv", index_text(facts_table(votes, {}, sorted(VOTED.keys))))
+    table = read_votes(folder / "facts.csv")
+    labels = voted_labels(table.columns)
+    assert labels == list(votes.labels)
+    counts = vote_counts(table, labels)
+    assert counts.tolist() == [list(votes.counts[path]) for path in table["path"]]
+    agreed_labels(counts, agreement="majority")
+
+
+@thorough
+@given(mutated(VOTES) | with_field(VOTES) | joined)
+def test_tables_of_votes(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        (path / "votes.csv").write_bytes(content)
+        one_line(lambda: crowd(VoteSource().votes(VOTED, path, path), path))
+
+
+@thorough
+@given(mutated(FERPLUS) | with_field(FERPLUS) | joined, st.integers(0, 3))
+def test_tables_of_ferplus(content: bytes, rows: int) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ferplus, "_ROWS", rows)
+        path = Path(folder) / "fer2013new.csv"
+        path.write_bytes(content)
+        one_line(lambda: ferplus.read_ferplus(path))
+
+
+@thorough
+@given(mutated(GROUPS) | with_field(GROUPS) | joined, st.sampled_from(["subject", "the camera", "path", "a"]))
+def test_tables_of_groups(content: bytes, kind: str) -> None:
+    def grouped(path: Path) -> None:
+        groups = read_groups(VOTED, path)
+        write_file(path / "facts.csv", index_text(facts_table(None, groups, sorted(VOTED.keys))))
+        number_groups([parse_path(member) for member in sorted(VOTED.keys)], kind, path / "facts.csv")
+
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "groups.csv").write_bytes(content)
+        one_line(lambda: grouped(Path(folder)))
+
+
+FOUND = [parse_path(f"train/{label}/s{person}_{n}.png") for label in "ab" for person in range(2) for n in range(2)]
+
+
+@thorough
+@given(st.text(alphabet="()[]{}?*+.|^$\\\\<>=!:Ppsub_0123dwatrin/", max_size=20))
+def test_regular_expressions_of_groups(pattern: str) -> None:
+    def grouped() -> None:
+        params = SplitParams.model_validate({**DOCUMENT["split"], "group_by": pattern})
+        number_groups(FOUND, params.group_by, Path("none"))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(groups_module, "_MOST_S", 0.2)
+        try:
+            one_line(grouped)
+        except ValidationError as error:
+            assert "is no regular expression" in str(error)
+
+
+# --- predictions ------------------------------------------------------------------------------------------------------
 
 PREDICTIONS = "path,label,subset,copy,happy,sad\ntest/happy/1.png,happy,,,0.9,0.1\ntest/sad/1.png,sad,,,0.2,0.8\n"
 

@@ -20,7 +20,8 @@ from emotion.foundation.params import Params
 
 COLUMN_PREFIX = "votes_"  # of the columns with votes, in every table
 GROUP_PREFIX = "group_"  # of the columns with groups, in the table of facts
-_MOST_COLUMNS, _MOST_ROW_BYTES = 1003, 5000  # a model has at most 1000 labels
+_MOST_COLUMNS = {"votes": 1003, "groups": 100}  # a model has at most 1000 labels
+_MOST_ROW_BYTES = 2500  # on average: a digit and a comma for each label, and a path
 
 
 class VotesParams(Params):
@@ -139,31 +140,59 @@ def rename_votes(votes: Votes, names: Mapping[str, str | None], paths: Mapping[s
     return Votes(labels, {new: merged(votes.counts[old]) for old, new in paths.items() if old in votes.counts})
 
 
-def read_rows(path: Path, *, pictures: int, of: str = "votes") -> tuple[list[str], list[list[str]]]:
-    """Read a CSV of votes or groups: its header and rows of the same length. Raises UserError, naming the line.
+def read_rows(path: Path, *, pictures: int, of: str = "votes") -> tuple[list[str], Iterator[list[str]]]:
+    """Read a CSV of votes or groups: its header, then its rows, each as long as the header and read when asked for.
 
     Args:
-        pictures: of the data set; a file that is too large for them is not read, as its rows would fill the memory.
+        pictures: of the data set; a file that is too large for them is not read.
+        of: what the table holds, `votes` or `groups`.
+
+    Raises UserError, naming the line, here and where the rows are asked for.
     """
     most_bytes = 1_000_000 + _MOST_ROW_BYTES * pictures
-    try:
-        if (size_bytes := path.stat().st_size) > most_bytes:
-            raise UserError(
-                f"{path} has {size_bytes:,} bytes; a table of {of} for {pictures:,} pictures has at most {most_bytes:,}"
-            )
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header, *rows = [row for row in csv.reader(file) if row] or [[]]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read as a CSV of {of} ({error}); get it again") from None
-    if len(header) > _MOST_COLUMNS:
-        raise UserError(f"{path} has {len(header):,} columns; a table of {of} has at most {_MOST_COLUMNS:,}")
+    with _readable(path, of):
+        size_bytes = path.stat().st_size
+    if size_bytes > most_bytes:
+        raise UserError(
+            f"{path} has {size_bytes:,} bytes; a table of {of} for {pictures:,} pictures has at most {most_bytes:,}"
+        )
+    rows = _rows(path, of)
+    header = next(rows, [])
+    if len(header) > _MOST_COLUMNS[of]:
+        raise UserError(f"{path} has {len(header):,} columns; a table of {of} has at most {_MOST_COLUMNS[of]:,}")
+    return [name.strip() for name in header], _as_long_as(header, rows, path)
+
+
+def _rows(path: Path, of: str) -> Iterator[list[str]]:
+    """The rows that are not blank; a row at a time is in memory."""
+    with _readable(path, of):
+        file = path.open(encoding="utf-8-sig", newline="")
+    with file:
+        rows = filter(None, csv.reader(file))
+        while True:
+            with _readable(path, of):
+                row = next(rows, None)
+            if row is None:
+                return
+            yield row
+
+
+def _as_long_as(header: list[str], rows: Iterator[list[str]], path: Path) -> Iterator[list[str]]:
     for number, row in enumerate(rows, start=2):
         if len(row) != len(header):
             raise UserError(
                 f"{path}, line {number}: {len(row)} fields, but the header has {len(header)}; the file is cut off or "
                 "damaged, get it again"
             )
-    return [name.strip() for name in header], rows
+        yield row
+
+
+@contextmanager
+def _readable(path: Path, of: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path} cannot be read as a CSV of {of} ({error}); get it again") from None
 
 
 def picture_named(path: str, dataset: Dataset, *, where: str) -> str:

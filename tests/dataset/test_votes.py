@@ -87,7 +87,7 @@ def test_votes_are_ascii_digits(text: str) -> None:
 def test_a_row_that_is_cut_off_is_named(tmp_path: Path) -> None:
     (tmp_path / "votes.csv").write_text("path,a,b\nx,1,2\ny,1\n")
     with pytest.raises(UserError, match=r"votes\.csv, line 3: 2 fields, but the header has 3"):
-        read_rows(tmp_path / "votes.csv", pictures=9)
+        list(read_rows(tmp_path / "votes.csv", pictures=9)[1])
 
 
 @pytest.mark.parametrize("name", ["unknown", "not_a_face"])

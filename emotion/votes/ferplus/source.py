@@ -15,6 +15,7 @@ import io
 import re
 from functools import cache
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 
 from emotion.dataset.archive.faces import Dataset, DatasetError, Votes
@@ -74,9 +75,11 @@ def read_ferplus(path: Path) -> list[tuple[int, ...]]:
         raise DatasetError(
             f"{path} is not FER+'s: its first line is {','.join(header)!r}; expected {','.join(_HEADER)}"
         )
-    if len(rows) != _ROWS:
-        raise DatasetError(f"{path} has {len(rows):,} rows of votes; FER+ has {_ROWS:,}: get it again from {ADDRESS}")
-    return [whole_votes(row[2:], where=f"{path}, line {number}") for number, row in enumerate(rows, start=2)]
+    numbered = enumerate(rows, start=2)
+    votes = [whole_votes(row[2:], where=f"{path}, line {number}") for number, row in islice(numbered, _ROWS)]
+    if (found := len(votes) + sum(1 for _ in numbered)) != _ROWS:
+        raise DatasetError(f"{path} has {found:,} rows of votes; FER+ has {_ROWS:,}: get it again from {ADDRESS}")
+    return votes
 
 
 def row_of(member: str) -> int | None:
