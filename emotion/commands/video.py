@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from emotion.commands.options import add_model_options, predictor_from
+from emotion.commands.progress import progress
 from emotion.foundation.errors import UserError, shown
 from emotion.inference.frames import FrameSource
 from emotion.inference.tracking import FaceTracker
@@ -42,20 +43,20 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError("nothing to write; give --output, --csv, or both")
     _check_names(arguments.source, arguments.output, arguments.csv)
     source = FrameSource(arguments.source)
-    predictor = predictor_from(arguments).for_video()
-    progress = FrameCounter(source.expected)
-    summary = label_video(
-        source,
-        FaceTracker(predictor, smoothing_s=arguments.smooth),
-        output=arguments.output,
-        table=arguments.csv,
-        every=arguments.every,
-        progress=progress,
-    )
-    progress.finish()
+    tracker = FaceTracker(predictor_from(arguments).for_video(), smoothing_s=arguments.smooth)
+    is_piped = bool(arguments.csv) and arguments.csv.exists() and not arguments.csv.is_file()  # /dev/stdout: rows only
+    began = time.monotonic()
+    with progress(source.expected or None, "frames", hidden=is_piped and sys.stdout.isatty()) as done:
+        summary = label_video(
+            source,
+            tracker,
+            output=arguments.output,
+            table=arguments.csv,
+            every=arguments.every,
+            progress=lambda frame: done(),
+        )
     how = "stopped after" if summary.stopped else "read"
-    rate = summary.frames / max(progress.seconds, 1e-9)
-    is_piped = arguments.csv and not arguments.csv.is_file()  # /dev/stdout gets the table alone
+    rate = summary.frames / max(time.monotonic() - began, 1e-9)
     print(
         f"{how} {summary.frames} frames ({rate:.0f} a second), looked at {summary.looked_at}, "
         f"followed {summary.faces} face{'' if summary.faces == 1 else 's'}",
@@ -88,33 +89,3 @@ def _is_same(one: Path, other: Path) -> bool:
     if one.exists() and other.exists():
         return one.samefile(other)
     return one.resolve() == other.resolve()
-
-
-class FrameCounter:
-    """A line on stderr that is rewritten twice a second, on a terminal only."""
-
-    def __init__(self, expected: int) -> None:
-        self._expected, self._began, self._shown = expected, time.monotonic(), 0.0
-        self._is_shown = sys.stderr.isatty()
-
-    @property
-    def seconds(self) -> float:
-        """Since the start."""
-        return time.monotonic() - self._began
-
-    def __call__(self, frame: int) -> None:
-        """A frame is done."""
-        if self._is_shown and self.seconds - self._shown > 0.5:
-            self._shown = self.seconds
-            of = f" of {self._expected}" if self._expected else ""
-            print(
-                f"\rframe {frame + 1}{of}, {(frame + 1) / self.seconds:.0f} a second ",
-                end="",
-                file=sys.stderr,
-                flush=True,
-            )
-
-    def finish(self) -> None:
-        """End the line."""
-        if self._is_shown and self._shown:
-            print(file=sys.stderr)

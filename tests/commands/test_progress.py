@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
+
+from tests.support.sample_pictures import canvas_with
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
@@ -20,9 +23,16 @@ with progress.progress(int(sys.argv[1]), "pictures", hidden="hidden" in sys.argv
         done()
 print("tqdm" in sys.modules)
 """
+VIDEO = """
+import sys
+from emotion import cli
+from emotion.commands import progress
+progress._AFTER_S = 0.0
+sys.exit(cli.main(["video", sys.argv[1], "--csv", sys.argv[2]]))
+"""
 
 
-def run(*arguments: object, terminal: bool) -> tuple[str, str]:
+def run(*arguments: object, terminal: bool, program: str = PROGRAM) -> tuple[str, str]:
     """What the program writes to stdout, a pipe, and to stderr, a terminal or a pipe."""
     if terminal:
         pty, termios = pytest.importorskip("pty"), pytest.importorskip("termios")
@@ -30,7 +40,7 @@ def run(*arguments: object, terminal: bool) -> tuple[str, str]:
         termios.tcsetwinsize(writer, (24, 80))
     else:
         reader, writer = os.pipe()
-    command = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
+    command = [sys.executable, "-c", program, *map(str, arguments)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=writer, text=True) as process:
         os.close(writer)
         shown = b""
@@ -67,3 +77,15 @@ def test_nothing_is_written_into_a_pipe_or_when_hidden(arguments: tuple[object, 
 
 def test_one_picture_needs_no_bar() -> None:
     assert run(1, terminal=True) == ("row 0\nFalse\n", "")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_video_has_a_bar_of_its_frames(terminal: bool, tmp_path: Path) -> None:
+    clip, table = tmp_path / "clip.avi", tmp_path / "out.csv"
+    writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"MJPG"), 20, (160, 120))
+    for _ in range(24):
+        writer.write(canvas_with([(20, 10, 90)], height=120, width=160))
+    writer.release()
+    out, shown = run(clip, table, terminal=terminal, program=VIDEO)
+    assert out.startswith("read 24 frames") and out.count("\n") == 1
+    assert ("/24 " in shown and " frames" in shown and shown.endswith("\r")) if terminal else shown == ""
