@@ -85,6 +85,10 @@ class Photographs:
             self._boxes[row["file"]][row["kind"]].append([float(row[key]) for key in "xywh"])
         self.paths = [folder / row["file"] for row in _rows(folder / "files.csv")]
 
+    def faces(self, file: str) -> list[list[float]]:
+        """Left, top, width and height of each face that a photograph has."""
+        return self._boxes[file]["face"]
+
     def mistakes(self, found: dict[str, list[Found]], min_score: float) -> dict[str, tuple[int, int]]:
         """File -> missed faces, false faces: of all files."""
         counts = {}

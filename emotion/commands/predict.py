@@ -103,6 +103,8 @@ def _check(arguments: argparse.Namespace) -> None:
             raise UserError(f"{path} is no picture; to write the result there, say --output {path}")
     if arguments.boxes and arguments.no_detect:
         raise UserError("--boxes says where the faces are, --no-detect that each picture is one; leave one out")
+    if arguments.boxes and arguments.small_faces:
+        raise UserError("--small-faces looks for faces, and --boxes says where they are; leave one out")
     if arguments.boxes and arguments.largest:
         raise UserError("--largest chooses among the faces that are found, not among those of --boxes; leave one out")
 

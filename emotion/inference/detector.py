@@ -72,8 +72,12 @@ class YuNet:
 
     Args:
         min_score: 0 to 1; what the detector is less sure of is no face.
-        longest_px: the longest side that YuNet sees; 480 takes half the time of 640 and finds faces from a 30th, 1280
-            four times the time and from an 80th.
+        longest_px: the longest side that YuNet sees; 480 takes three quarters of the time of 640 and finds faces from a
+            30th.
+        small_faces: look a second time, at pictures of more than `longest_px` in their own size, or in 1280 where that
+            is less: faces from an 80th, in five times the time. Of these, only those count that the first look
+            can't see well (`SMALL_SIDE`) and that YuNet is surer of (`SMALL_SCORE`): it sees other things in large
+            pictures, such as patterns and parts of faces.
 
     Raises UserError: `min_score` out of range.
 
@@ -85,32 +89,47 @@ class YuNet:
     MAX_ENLARGEMENT = 4  # of small pictures: a FER2013 picture (48 pixels) is found more often at 192
     MIN_SIDE_PX = 64  # at 32 a layer has one row, for which OpenCV 4.14's depthwise convolution computes nonsense
     MAX_OVERLAP = 0.4  # of two boxes, intersection over union
+    # Of the second look, chosen by `python -m benchmarks.small_faces`, where neither 0.7 nor a 16th adds a false face
+    SMALL_PX = 1280  # the longest side
+    SMALL_SIDE = 1 / 24  # the largest face / longer side of the picture
+    SMALL_SCORE = 0.8  # the least, where `min_score` isn't more
     # Chosen on FER2013's PublicTest by `python -m benchmarks.faces framing`.
     SIDE = 1.03  # side of the network's square / geometric mean of YuNet's width and height; both have the same middle
     TURN_FROM_DEG = 15.0  # of roll: the network knows 96 % of FER2013 to be less, and smaller turns gain nothing
 
-    def __init__(self, *, min_score: float = MIN_SCORE, longest_px: int = LONGEST_PX) -> None:
+    def __init__(
+        self, *, min_score: float = MIN_SCORE, longest_px: int = LONGEST_PX, small_faces: bool = False
+    ) -> None:
         if not 0.0 < min_score <= 1.0:
             raise UserError(f"min_score is {min_score}; it must be more than 0, and at most 1")
-        self.min_score, self._longest_px = min_score, longest_px
+        self.min_score, self._longest_px, self._small_faces = min_score, longest_px, small_faces
         self._turn = threading.Lock()
         # From memory, as OpenCV on Windows opens no path with letters beyond ASCII.
         model, config = np.fromfile(_YUNET, np.uint8), np.empty(0, np.uint8)
         self._network = cv2.FaceDetectorYN.create("onnx", model, config, (32, 32), min_score, self.MAX_OVERLAP)
 
     def for_video(self) -> "YuNet":
-        """Twice as fast; for frames, whose faces are seldom small."""
-        return YuNet(min_score=self.min_score, longest_px=480)
+        """With a faster first look; for frames, whose faces are seldom small."""
+        return YuNet(min_score=self.min_score, longest_px=480, small_faces=self._small_faces)
 
     def find(self, image: np.ndarray) -> list[Found]:
         """Faces of a uint8 picture [height, width] or [height, width, 3] RGB, the most prominent first."""
-        scale = min(self.MAX_ENLARGEMENT, self._longest_px / max(image.shape[:2]))
+        found, side_px = self._look(image, self._longest_px), max(image.shape[:2])
+        if self._small_faces and side_px > self._longest_px:
+            closer = self._look(image, min(self.SMALL_PX, side_px))
+            found += [face for face in closer if self._is_small(face, side_px) and not _is_within_any(face, found)]
+        return sorted(found, key=lambda face: (-face.prominence, face.box.top, face.box.left))
+
+    def _look(self, image: np.ndarray, longest_px: int) -> list[Found]:
+        scale = min(self.MAX_ENLARGEMENT, longest_px / max(image.shape[:2]))
         seen = _padded(_scaled(image, scale), self.MIN_SIDE_PX)
         with self._turn:  # between the size and the picture of that size
             self._network.setInputSize((seen.shape[1], seen.shape[0]))
             _, rows = self._network.detect(seen)  # float32 [faces, 15]: box, five landmarks, score
-        found = [self._framed(row, scale) for row in ([] if rows is None else rows.astype(float))]
-        return sorted(found, key=lambda face: (-face.prominence, face.box.top, face.box.left))
+        return [self._framed(row, scale) for row in ([] if rows is None else rows.astype(float))]
+
+    def _is_small(self, face: Found, side_px: int) -> bool:
+        return face.box.width <= self.SMALL_SIDE * side_px and face.score >= self.SMALL_SCORE
 
     def _framed(self, row: np.ndarray, scale: float) -> Found:
         left, top, width, height = row[:4] / scale
@@ -142,6 +161,12 @@ def overlap(one: Box, other: Box) -> float:
     down = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
     shared = max(0.0, across) * max(0.0, down)
     return shared / (one.width * one.height + other.width * other.height - shared)
+
+
+def _is_within_any(face: Found, others: list[Found]) -> bool:
+    """Is its middle in one of them? Then it is the same face, or a part of it."""
+    x, y = face.box.left + face.box.width / 2, face.box.top + face.box.height / 2
+    return any(0 <= x - box.left <= box.width and 0 <= y - box.top <= box.height for box, *_ in others)
 
 
 def _scaled(image: np.ndarray, scale: float) -> np.ndarray:

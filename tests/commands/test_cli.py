@@ -18,7 +18,7 @@ from emotion.commands.predict import NumberedNames
 from emotion.dataset.labels import EMOTIONS
 from emotion.inference.labelled_pictures import wilson_interval
 from emotion.inference.writers import CsvWriter
-from tests.support.sample_pictures import canvas_with, drawn_face, png
+from tests.support.sample_pictures import canvas_with, drawn_face, png, small_portrait
 
 
 @pytest.fixture
@@ -140,6 +140,8 @@ def test_min_confidence_gives_uncertain(pictures, capsys):
         (["predict", "a.png", "--boxes", "a.txt"], "expected a .csv or .json file"),
         (["predict", "a.png", "--boxes", "a.csv", "--no-detect"], "leave one out"),
         (["predict", "a.png", "--boxes", "a.csv", "--largest"], "leave one out"),
+        (["predict", "a.png", "--boxes", "a.csv", "--small-faces"], "--boxes says where they are; leave one out"),
+        (["predict", "a.png", "--no-detect", "--small-faces"], "--no-detect for none; leave one out"),
         (["predict", "a.png", "--merge", "bad"], "--merge bad: expected NAME=label,label,…"),
         (
             ["predict", "a.png", "--merge", "bad=angri,sad"],
@@ -227,6 +229,15 @@ def test_largest_gives_one_face_a_picture(pictures, capsys):
     (one,) = json.loads(capsys.readouterr().out)
     assert len(both["faces"]) == 2 and one["faces"] == both["faces"][:1]
     assert one["faces"][0]["box"]["width"] > both["faces"][1]["box"]["width"]
+
+
+def test_small_faces_are_found_when_asked_for(tmp_path, capsys):
+    (tmp_path / "small.png").write_bytes(png(small_portrait(24)[0]))
+    counts = []
+    for options in ([], ["--small-faces"], ["--small-faces", "--largest"]):
+        assert emotion("predict", tmp_path / "small.png", "--json", *options) == 0
+        counts.append(len(json.loads(capsys.readouterr().out)[0]["faces"]))
+    assert counts == [0, 1, 1]
 
 
 def test_merged_labels_are_the_columns_and_their_sums(pictures, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""docs/using.md: what it says that the commands print, and what the benchmark wrote of a folder of pictures."""
+"""docs/using.md: what it says that the commands print, and what the benchmarks wrote of folders and small faces."""
 
 import json
 import re
@@ -66,3 +66,17 @@ def test_the_folders_figures_are_those_of_the_committed_file() -> None:
         rate, core_ms = found["pictures_per_second"], found["core_ms_per_picture"]
         assert f"| {int(pictures):,} | {rate:.0f} | {core_ms:.0f} | {found['resident_mb']} |" in page
     assert results["10000"]["resident_mb"] - results["1000"]["resident_mb"] < 50
+
+
+def test_the_figures_of_small_faces_are_those_of_the_committed_files() -> None:
+    page = (ROOT / "docs/using.md").read_text(encoding="utf-8")
+    found, labels = (
+        json.loads((ROOT / f"benchmarks/results/small_{name}.json").read_text()) for name in ("faces", "labels")
+    )
+    for way, counts in found["ways"].items():
+        of_photographs = (counts[key] for key in ("found", "missed", "false", "clean_pictures", "ms"))
+        assert f"| {' | '.join(map(str, [way, *counts['found_of_size'].values(), *of_photographs]))} |" in page
+    assert f"| {' | '.join(f'{100 * share:.1f} %' for share in labels['accuracy'].values())} |" in page
+    assert {*found["faces"].values()} == {93, 86} and f"took {found['decoding_ms']} ms more" in page
+    for once, twice in (ways.values() for ways in found["changed"].values()):
+        assert once == twice

@@ -113,6 +113,41 @@ def test_a_min_score_out_of_range_is_an_error(min_score):
         YuNet(min_score=min_score)
 
 
+def test_the_second_look_adds_what_is_small_and_sure_and_not_within_a_face(monkeypatch):
+    large, unsure = Found(Box(100, 100, 300, 300), 0.95), Found(Box(600, 100, 40, 40), 0.71)
+    small = Found(Box(900, 300, 24, 24), 0.81)
+    seen = {
+        640: [large, unsure],
+        1280: [
+            Found(Box(180, 180, 40, 40), 0.9),  # an eye
+            Found(Box(602, 98, 41, 41), 0.9),  # found before
+            small,
+            Found(Box(900, 500, 24, 24), 0.79),  # too unsure
+            Found(Box(1000, 500, 54, 54), 0.9),  # the first look would have found it
+        ],
+    }
+    monkeypatch.setattr(YuNet, "_look", lambda self, image, longest_px: list(seen[longest_px]))
+    picture = np.zeros((720, 1280), np.uint8)
+    assert YuNet(small_faces=True).find(picture) == [large, small, unsure]
+    assert YuNet().find(picture) == [large, unsure]
+
+
+@pytest.mark.parametrize(("width", "looks"), [(640, [640]), (800, [640, 800]), (4000, [640, 1280])])
+def test_the_second_look_never_enlarges(monkeypatch, width, looks):
+    seen = []
+    monkeypatch.setattr(YuNet, "_look", lambda self, image, longest_px: seen.append(longest_px) or [])
+    assert YuNet(small_faces=True).find(np.zeros((9, width), np.uint8)) == []
+    assert seen == looks
+
+
+def test_small_faces_are_looked_for_in_videos_too(monkeypatch):
+    seen = []
+    monkeypatch.setattr(YuNet, "_look", lambda self, image, longest_px: seen.append(longest_px) or [])
+    for detector in (YuNet(), YuNet(small_faces=True)):
+        detector.for_video().find(np.zeros((720, 1280), np.uint8))
+    assert seen == [480, 480, 1280]
+
+
 def test_a_crop_is_turned_counter_clockwise_about_the_middle_of_its_box():
     picture = np.zeros((9, 9), np.uint8)
     picture[4, 6] = 200  # on the right of the middle; a quarter turn brings it to the top

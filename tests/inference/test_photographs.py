@@ -8,7 +8,6 @@ import os
 from pathlib import Path
 
 import cv2
-import matplotlib
 import numpy as np
 import pytest
 from sklearn.datasets import load_sample_image
@@ -16,13 +15,9 @@ from sklearn.datasets import load_sample_image
 from benchmarks.faces import Photographs
 from emotion.dataset.images import decode_image
 from emotion.inference.detector import YuNet, overlap
+from tests.support.sample_pictures import portrait, small_portrait
 
 LOWEST = 0.5  # far below the default, so that a ghost that comes nearer is seen
-
-
-def portrait() -> np.ndarray:
-    """Grace Hopper in front of a flag: uint8 RGB, 512x600."""
-    return decode_image((Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg").read_bytes())
 
 
 def lettering() -> np.ndarray:
@@ -64,9 +59,36 @@ def careless() -> YuNet:
     return YuNet(min_score=LOWEST)
 
 
+@pytest.fixture(scope="module")
+def closest() -> YuNet:
+    """Also looks for small faces, and is content with as little."""
+    detector = YuNet(min_score=LOWEST, small_faces=True)
+    detector.SMALL_SCORE = LOWEST
+    return detector
+
+
 @pytest.mark.parametrize("draw", [lettering, eyes, cloth, noise])
 def test_no_face_in_a_drawn_scene_without_one(careless, draw):
     assert careless.find(draw()) == []
+
+
+@pytest.mark.parametrize("draw", [lettering, eyes, cloth, noise])
+@pytest.mark.parametrize("times", [(1, 2), (2, 1), (2, 2)])
+def test_a_second_look_sees_no_face_in_a_drawn_scene_without_one(closest, draw, times):
+    tiles = np.tile(draw(), (*times, 1))
+    assert closest.find(cv2.resize(tiles, (1280, 960))) == []
+
+
+@pytest.mark.parametrize("name", ["china.jpg", "flower.jpg"])
+@pytest.mark.parametrize("scale", [1.5, 2.0, 4.0])
+def test_a_second_look_sees_no_face_in_a_photograph_without_one(closest, name, scale):
+    assert closest.find(cv2.resize(load_sample_image(name), None, fx=scale, fy=scale)) == []
+
+
+@pytest.mark.parametrize("scale", [1.5, 3.0])
+def test_a_second_look_sees_no_face_in_a_portraits_parts(closest, careless, scale):
+    picture = cv2.resize(portrait(), None, fx=scale, fy=scale)
+    assert closest.find(picture) == careless.find(picture) != []
 
 
 @pytest.mark.parametrize("name", ["china.jpg", "flower.jpg"])
@@ -94,6 +116,16 @@ def test_small_faces_are_found_in_a_large_picture(face_px):
     assert sorted((round(face.box.left, -2), round(face.box.top, -2)) for face in YuNet().find(wall)) == places
 
 
+@pytest.mark.parametrize("face_px", [20, 24])
+def test_smaller_faces_are_found_by_a_second_look_only(face_px):
+    picture, middle = small_portrait(face_px)
+    assert YuNet().find(picture) == []
+    (face,) = YuNet(small_faces=True).find(picture)
+    found = face.box.left + face.box.width / 2, face.box.top + face.box.height / 2
+    assert found == pytest.approx(middle, abs=face_px / 5)
+    assert face.score > YuNet.SMALL_SCORE + 0.05
+
+
 def test_boxes_hold_the_same_face_whichever_way_the_colours_are(careless):
     (face,), (grey,) = careless.find(portrait()), careless.find(cv2.cvtColor(portrait(), cv2.COLOR_RGB2GRAY))
     assert overlap(face.box, grey.box) > 0.7
@@ -112,3 +144,11 @@ def test_photographs_have_few_mistakes_at_the_threshold_and_around_it(photograph
     for min_score in (YuNet.MIN_SCORE - 0.05, YuNet.MIN_SCORE, YuNet.MIN_SCORE + 0.05):
         summary = photographs.summary(found, min_score)
         assert summary["false"] <= 2 and summary["missed"] <= 6, (min_score, summary)
+
+
+def test_a_second_look_adds_no_false_face_to_photographs(photographs):
+    pictures = {path.name: decode_image(path.read_bytes()) for path in photographs.paths}
+    once, twice = YuNet(), YuNet(small_faces=True)
+    found = {name: (once.find(picture), twice.find(picture)) for name, picture in pictures.items()}
+    before, after = (photographs.summary({name: both[turn] for name, both in found.items()}, 0.0) for turn in (0, 1))
+    assert after["false"] == before["false"] <= 2 and after["missed"] <= before["missed"] <= 6

@@ -321,3 +321,9 @@ def test_a_model_of_another_size_is_fed_that_size(tmp_path):
 
 def test_the_installed_package_holds_its_models():
     assert PUBLISHED.is_file() and PUBLISHED.stat().st_size < 8_000_000
+
+
+def test_small_faces_are_the_default_detectors(predictor):
+    assert Predictor(small_faces=True).detector.find(drawn_face(0, 48)) == predictor.detector.find(drawn_face(0, 48))
+    with pytest.raises(UserError, match="^small_faces is how the default detector looks; leave it out, or `detector`$"):
+        Predictor(detector=None, small_faces=True)

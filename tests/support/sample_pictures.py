@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from emotion.dataset.images import decode_image
 from emotion.dataset.labels import EMOTIONS
 from emotion.sources.synthetic.source import Source
 
@@ -27,6 +28,21 @@ def canvas_with(faces: list[tuple[int, int, int]], height: int = 240, width: int
     for number, (left, top, side) in enumerate(faces):
         canvas[top : top + side, left : left + side] = drawn_face(number, side)
     return cv2.cvtColor(canvas, cv2.COLOR_GRAY2RGB)
+
+
+def portrait() -> np.ndarray:
+    """Grace Hopper in front of a flag (matplotlib's, public domain): uint8 RGB, 512x600, the face about 150 wide."""
+    import matplotlib
+
+    return decode_image((Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg").read_bytes())
+
+
+def small_portrait(face_px: int) -> tuple[np.ndarray, tuple[float, float]]:
+    """That face, `face_px` wide, on a plain wall of 1280x720; and its middle."""
+    wall, scale = np.full((720, 1280, 3), (150, 160, 170), np.uint8), face_px / 150
+    small = cv2.resize(portrait()[100:380, 120:420], None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    wall[300 : 300 + small.shape[0], 600 : 600 + small.shape[1]] = small
+    return wall, (600 + 147 * scale, 300 + 127 * scale)
 
 
 def png(image: np.ndarray) -> bytes:
