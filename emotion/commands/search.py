@@ -223,7 +223,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     files = draw(study, Path(".cache", "search"))
     best = f"{arguments.name}-{study.best_trial.number}"
-    print(f"{' and '.join(map(str, files))} show the search; the best is {best}: `dvc exp apply {best}`")
+    print(f"{' and '.join(map(str, files))} show the search")
+    print(f"the best is {best}: `dvc exp apply {best}` takes it over, then `dvc repro` evaluates it")
     if counts := held_out(best):
         trials = sum(trial.state.name == "COMPLETE" for trial in study.trials)
         print(against_chance(best, study.best_value, counts, trials))
