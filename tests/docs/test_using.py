@@ -29,7 +29,7 @@ def printed(command: str) -> list[str]:
 def test_pictures_are_labelled_as_the_page_shows(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["predict", "sheet.png", "wall.jpg", "notes.jpg"]) == 2
     out, err = capsys.readouterr()
-    assert [*out.splitlines(), *err.splitlines()] == printed("emotion predict sheet.png wall.jpg notes.jpg")
+    assert_alike([*out.splitlines(), *err.splitlines()], printed("emotion predict sheet.png wall.jpg notes.jpg"))
 
 
 @pytest.mark.usefixtures("_in_examples")
@@ -37,26 +37,27 @@ def test_a_file_of_boxes_is_read_as_the_page_shows(capsys: pytest.CaptureFixture
     assert cli.main(["predict", "sheet.png", "wall.jpg", "--output", "faces.csv"]) == 0
     arguments = ["predict", "--boxes", "faces.csv", "--merge", "negative=angry,disgust,fear,sad"]
     assert cli.main(arguments) == 0
-    assert capsys.readouterr().out.splitlines() == printed(f"emotion {' '.join(arguments)}")
+    assert_alike(capsys.readouterr().out.splitlines(), printed(f"emotion {' '.join(arguments)}"))
 
 
 @pytest.mark.usefixtures("_in_examples")
 def test_the_tables_begin_as_the_page_shows(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["predict", "sheet.png", "--csv", "--min-confidence", "0.5"]) == 0
-    assert_alike(capsys.readouterr().out, printed("emotion predict sheet.png --csv --min-confidence 0.5 | head -2"))
+    rows = capsys.readouterr().out.splitlines()
+    assert_alike(rows[:2], printed("emotion predict sheet.png --csv --min-confidence 0.5 | head -2"))
     assert cli.main(["video", "clip.avi", "--csv", "labelled.csv"]) == 0
     told = printed("emotion video clip.avi --output labelled.mp4 --csv labelled.csv")[0]
     assert capsys.readouterr().out.partition("),")[2].strip() == told.partition("),")[2].strip()
-    assert_alike(Path("labelled.csv").read_text(), printed("head -3 labelled.csv"))
+    assert_alike(Path("labelled.csv").read_text().splitlines()[:3], printed("head -3 labelled.csv"))
 
 
-def assert_alike(table: str, shown: list[str]) -> None:
-    """The first rows are those shown; digits that another processor may compute otherwise are not compared."""
-    for row, expected in zip(table.splitlines(), shown, strict=False):
-        for field, other in zip(row.split(","), expected.split(","), strict=True):
-            is_fraction = re.fullmatch(r"\d\.\d{4,}", other)
-            assert float(field) == pytest.approx(float(other), abs=2e-3) if is_fraction else field == other
-    assert len(shown) > 1
+def assert_alike(lines: list[str], shown: list[str]) -> None:
+    """The words are those shown, the numbers nearly: another processor may round a share or a box otherwise."""
+    number = r"\d+(?:\.\d+)?"
+    for line, expected in zip(lines, shown, strict=True):
+        assert re.sub(number, "#", " ".join(line.split())) == re.sub(number, "#", " ".join(expected.split()))
+        for found, other in zip(re.findall(number, line), re.findall(number, expected), strict=True):
+            assert float(found) == pytest.approx(float(other), abs=0.02 if "." in other else 2)
 
 
 def test_the_folders_figures_are_those_of_the_committed_file() -> None:
