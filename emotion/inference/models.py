@@ -5,12 +5,15 @@ calibrates it, and the softmax. Nothing is left to do here but to check that the
 """
 
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from emotion.foundation.errors import UserError, shown
+from emotion.inference.memory_bound import memory_bound
 from emotion.install_hint import install_command
 from emotion.model.about import ModelAbout, check_file, check_shapes, parse_about, read_about
 
@@ -41,8 +44,12 @@ def open_model(path: Path) -> FaceModel:
         ways = "`emotion export` makes one from a .keras"
         raise UserError(f"model {path} is not a .tflite, .onnx or .keras file; {ways}")
     check_file(path)
-    model = kind(path)
-    _check_answers(path, model)
+    try:
+        with memory_bound(path):
+            model = kind(path)
+            _check_answers(path, model)
+    except MemoryError:
+        raise UserError(f"{path} asks for more memory than any model of this pipeline; export it again") from None
     return model
 
 
@@ -53,6 +60,8 @@ def _check_answers(path: Path, model: FaceModel) -> None:
     faces[1] = 255
     try:
         answers = model.probabilities(faces)
+    except MemoryError:
+        raise
     except Exception as error:  # each runtime has exceptions of its own
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"{path} cannot answer for a face ({shown(reason)[:300]}); export it again") from None
@@ -89,11 +98,14 @@ class OnnxModel:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            with redirect_stdout(StringIO()):  # where it prints what it then raises
+                self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
             self.about = parse_about(self._session.get_modelmeta().custom_metadata_map[_ABOUT_KEY])
         except Exception as error:  # ONNX Runtime's own exceptions share no other base
             reason = (str(error).splitlines() or [""])[0]
-            raise UserError(f"{path} is not an ONNX model made by `emotion export` ({reason})") from None
+            raise UserError(
+                f"{path} is not an ONNX model made by `emotion export` ({shown(reason)[:300]}); export it again"
+            ) from None
         inputs = self._session.get_inputs()
         if len(inputs) != 1:
             raise UserError(f"{path} takes {len(inputs)} inputs in place of one, the faces; export it again")

@@ -7,9 +7,12 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 
 HEADER_S = 10.0  # that a request's header may take, from the connection or from its first byte
 MAX_CONNECTIONS = 200
+MAX_PARTS = 1000  # in which a socket's frame may come; empty ones take memory, too
+MAX_UNREAD_BYTES = 1_000_000  # of answers to pings
 
 
 class PatientProtocol(H11Protocol):
@@ -64,6 +67,21 @@ class PatientProtocol(H11Protocol):
 
 class FramesOnly(WebSocketsSansIOProtocol):
     """A socket on which text, valid or not, is an empty text to the application, which then closes it."""
+
+    def handle_cont(self, event: Frame) -> None:
+        """Take a further part of a frame, unless there are too many."""
+        if len(self.frames) < MAX_PARTS:
+            super().handle_cont(event)
+        elif not self.close_sent:
+            self.conn.send_close(1009, f"a frame of more than {MAX_PARTS} parts")
+            self.handle_parser_exception()
+
+    def handle_ping(self) -> None:
+        """Answer, unless the client reads no answers: they would pile up here."""
+        if self.transport.get_write_buffer_size() < MAX_UNREAD_BYTES:
+            super().handle_ping()
+        else:
+            self.transport.abort()
 
     def send_receive_event_to_app(self) -> None:
         """Pass a message on."""

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from emotion.foundation.errors import UserError
+from emotion.inference.memory_bound import memory_bound
 from emotion.inference.models import PUBLISHED, open_model
 from emotion.model.about import _RULES, ABOUT_ENTRY, ModelAbout, format_about, parse_about, read_about
 
@@ -215,6 +216,32 @@ def test_a_flipped_weight_is_found_by_its_checksum(keras_model: Path, tmp_path: 
         open_model(tmp_path / "x.keras")
 
 
+def onnx_model(path: Path, weights: np.ndarray, *, copies: int = 1, **changes: Any) -> Path:
+    """A network that takes 16x16 pixels, keeps so many copies of them in memory, and gives three numbers."""
+    onnx = pytest.importorskip("onnx")
+    helper, floats, whole = onnx.helper, onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
+    constants = [
+        helper.make_tensor("w", floats, [256, 3], weights.astype(np.float32)),
+        helper.make_tensor("s", whole, [2], [-1, 256]),
+        helper.make_tensor("r", whole, [2], [1, copies]),
+    ]
+    nodes = [
+        helper.make_node("Reshape", ["x", "s"], ["flat"]),
+        helper.make_node("Tile", ["flat", "r"], ["many"]),
+        helper.make_node("ReduceMax", ["many"], ["most"], keepdims=1, axes=[1]),
+        helper.make_node("Add", ["flat", "most"], ["sum"]),
+        helper.make_node("MatMul", ["sum", "w"], ["y"]),
+        helper.make_node("Softmax", ["y"], ["z"], axis=1),
+    ]
+    inputs = [helper.make_tensor_value_info("x", floats, ["n", 16, 16, 1])]
+    outputs = [helper.make_tensor_value_info("z", floats, ["n", 3])]
+    graph = helper.make_graph(nodes, "g", inputs, outputs, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(model, {ABOUT_ENTRY: facts(**changes).decode()})
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
@@ -226,25 +253,67 @@ def test_a_flipped_weight_is_found_by_its_checksum(keras_model: Path, tmp_path: 
     ],
 )
 def test_an_onnx_file_is_held_to_what_it_says(changes: dict[str, Any], says: str, tmp_path: Path) -> None:
-    onnx = pytest.importorskip("onnx")
-    helper, floats = onnx.helper, onnx.TensorProto.FLOAT
-    weights = helper.make_tensor("w", floats, [256, 3], np.zeros(768, np.float32))
-    shape = helper.make_tensor("s", onnx.TensorProto.INT64, [2], [-1, 256])
-    nodes = [
-        helper.make_node("Reshape", ["x", "s"], ["flat"]),
-        helper.make_node("MatMul", ["flat", "w"], ["y"]),
-        helper.make_node("Softmax", ["y"], ["z"], axis=1),
-    ]
-    inputs = [helper.make_tensor_value_info("x", floats, ["n", 16, 16, 1])]
-    outputs = [helper.make_tensor_value_info("z", floats, ["n", 3])]
-    graph = helper.make_graph(nodes, "g", inputs, outputs, [weights, shape])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    helper.set_model_props(model, {ABOUT_ENTRY: facts(**changes).decode()})
-    path = tmp_path / "model.onnx"
-    path.write_bytes(model.SerializeToString())
+    path = onnx_model(tmp_path / "model.onnx", np.zeros(768), **changes)
     if not says:
         assert open_model(path).about.size_px == 16
         return
     with pytest.raises(UserError) as caught:
         open_model(path)
     assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("suffix", [".keras", ".onnx"])
+def test_weights_that_are_no_numbers_are_noticed(
+    suffix: str, value: float, keras_model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / f"model{suffix}"
+    if suffix == ".onnx":
+        onnx_model(path, np.full(768, value))
+    else:
+        from emotion.model.file import load_model, save_model
+
+        model, about = load_model(keras_model)
+        model.set_weights([np.full_like(weight, value) for weight in model.get_weights()])
+        save_model(model, path, about)
+    with pytest.raises(UserError, match="does not answer with probabilities that sum to one"):
+        open_model(path)
+
+
+def test_a_name_that_is_no_text_is_one_line_and_no_noise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = onnx_model(tmp_path / "model.onnx", np.zeros(768))
+    path.write_bytes(path.read_bytes().replace(b"MatMul", b"M\xff\xfeMul"))
+    with pytest.raises(UserError) as caught:
+        open_model(path)
+    assert "\n" not in str(caught.value) and "is not an ONNX model" in str(caught.value)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded there")
+@pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="not beside an NVIDIA driver")
+@pytest.mark.parametrize("suffix", [".keras", ".onnx"])
+def test_a_small_file_of_a_large_network_is_refused_in_little_memory(
+    suffix: str, keras_model: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / f"model{suffix}"
+    if suffix == ".onnx":
+        onnx_model(path, np.zeros(768), copies=1_500_000)  # 3 GB for two faces
+    else:
+        with zipfile.ZipFile(keras_model) as archive:
+            config = archive.read("config.json").replace(b'"units": 3', b'"units": 4000000')  # 4 GB
+        rewritten(keras_model, path, config_json=config)
+    command = [sys.executable, "-c", PROGRAM, "about", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    (said,) = [line for line in done.stderr.splitlines() if line.startswith("emotion: ")]
+    assert (done.returncode, done.stdout) == (2, "") and str(path) in said and "Traceback" not in done.stderr
+    (peak,) = [int(line.split()[1]) for line in done.stderr.splitlines() if line.startswith("VmHWM")]
+    assert peak < 1_500_000, "KiB"
+
+
+def test_the_bound_of_memory_is_gone_afterwards() -> None:
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    open_model(PUBLISHED)
+    with pytest.raises(KeyError), memory_bound(PUBLISHED):
+        raise KeyError
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before

@@ -176,6 +176,49 @@ def test_sockets_are_counted(port: int) -> None:
         assert closing(port, lambda live: None) == (1013, "the server is busy; try again in a moment")
 
 
+def opened(port: int) -> socket.socket:
+    """A socket whose frames are written by hand."""
+    client = socket.create_connection(("127.0.0.1", port), timeout=20)
+    client.sendall(
+        b"GET /live HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n" % port
+    )
+    assert client.recv(65536).startswith(b"HTTP/1.1 101")
+    return client
+
+
+UNMASKED = b"\0\0\0\0"  # the mask that changes nothing
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "reason"),
+    [
+        (b"\x02\x80" + UNMASKED + (b"\x00\x80" + UNMASKED) * 1001, 1009, b"a frame of more than 1000 parts"),
+        (b"\x02\x80" + UNMASKED + (b"\x00\x81" + UNMASKED + b"x") * 1001, 1009, b"a frame of more than 1000 parts"),
+        (b"\x82\xff" + (2**62).to_bytes(8) + UNMASKED, 1009, b"exceeds limit"),
+        (b"\x00\x80" + UNMASKED, 1002, b"unexpected continuation frame"),
+        (b"\xf2\x80" + UNMASKED, 1002, b"reserved bits must be 0"),
+        (b"\x82\x05hello", 1002, b"incorrect masking"),
+        (b"\x89\xfe\x00\xff" + UNMASKED + bytes(255), 1002, b"control frame too long"),
+    ],
+    ids=["empty parts", "small parts", "too long", "no first part", "reserved bits", "no mask", "long ping"],
+)
+def test_a_frame_that_is_none_closes_the_socket(content: bytes, code: int, reason: bytes, port: int) -> None:
+    with opened(port) as client:
+        client.sendall(content)
+        received = client.recv(65536)
+    assert received[0] == 0x88 and received[2:4] == code.to_bytes(2) and reason in received
+    assert post(port, FACE)[0] == 200
+
+
+def test_who_reads_no_answers_to_pings_is_left(port: int) -> None:
+    pings = (b"\x89\xfd" + UNMASKED + bytes(125)) * 1000
+    with opened(port) as client, pytest.raises(ConnectionError):
+        for _ in range(400):  # 52 million bytes, of which the system keeps a few
+            client.sendall(pings)
+    assert post(port, FACE)[0] == 200
+
+
 # --- memory -----------------------------------------------------------------------------------------------------------
 
 
