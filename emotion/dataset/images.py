@@ -7,7 +7,6 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from typing import TypeVar
 
 import cv2
@@ -21,7 +20,8 @@ MAX_PIXELS = 100_000_000  # larger pictures are refused before they fill the mem
 MAX_SIDE_PX = 1_000_000  # Pillow and OpenCV take 8 to 24 bytes for each row and column, whatever lies in it
 # Pillow reads 40 more formats, some by running other programs (EPS): unsafe for files of unknown origin.
 _FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "GIF", "TIFF", "PPM")
-_CHUNK = 16  # pictures that a thread takes at once
+_CHUNK, _CHUNK_BYTES = 16, 4_000_000  # pictures that a thread takes at once, and when they are enough before that
+_WAITING_BYTES = 64_000_000  # of pictures that threads work on or that wait for one
 
 # The whole header of a baseline grey JPEG such as FER2013's, up to height, width and the number of colours.
 _GREY_JPEG = re.compile(
@@ -103,19 +103,30 @@ def decode_face(content: bytes, *, size_px: int, channels: int) -> np.ndarray:
 
 def map_images(function: Callable[[bytes], T], contents: Iterable[bytes]) -> Iterator[T]:
     """Yield `function` of each image file, in order, working on all cores with a bounded number in memory."""
-    contents, threads = iter(contents), os.cpu_count() or 1
-    waiting: deque[Future[list[T]]] = deque()
+    threads = os.cpu_count() or 1
+    waiting: deque[tuple[Future[list[T]], int]] = deque()
 
     def function_of_all(chunk: list[bytes]) -> list[T]:
         return [function(content) for content in chunk]
 
     with ThreadPoolExecutor(threads) as pool:
-        while chunk := list(islice(contents, _CHUNK)):
-            waiting.append(pool.submit(function_of_all, chunk))
-            if len(waiting) > 2 * threads:
-                yield from waiting.popleft().result()
+        for chunk in _chunks(contents):
+            waiting.append((pool.submit(function_of_all, chunk), sum(map(len, chunk))))
+            while len(waiting) > 2 * threads or sum(size for _, size in waiting) > _WAITING_BYTES:
+                yield from waiting.popleft()[0].result()
         while waiting:
-            yield from waiting.popleft().result()
+            yield from waiting.popleft()[0].result()
+
+
+def _chunks(contents: Iterable[bytes]) -> Iterator[list[bytes]]:
+    chunk: list[bytes] = []
+    for content in contents:
+        chunk.append(content)
+        if len(chunk) == _CHUNK or sum(map(len, chunk)) > _CHUNK_BYTES:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
 
 
 def _decode_grey_jpeg(content: bytes) -> np.ndarray | None:

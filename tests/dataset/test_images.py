@@ -216,6 +216,20 @@ def test_a_bounded_number_of_images_is_held(monkeypatch: pytest.MonkeyPatch) -> 
     assert max(ahead) < 100  # five chunks of 16 wait; one more is being given back
 
 
+def test_large_files_do_not_wait_in_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(images, "_CHUNK_BYTES", 1000)
+    monkeypatch.setattr(images, "_WAITING_BYTES", 5000)
+    taken: list[int] = []
+    contents = (taken.append(number) or bytes(size) for number, size in enumerate([1, 600, 6000] * 200))
+    held, sizes = [], []
+    for size in map_images(len, contents):
+        sizes.append(size)
+        held.append(sum(([1, 600, 6000] * 200)[len(sizes) : len(taken)]))
+    assert sizes == [1, 600, 6000] * 200
+    assert max(held) < 25_000, "bytes; by their number, 80 files of 2,200 on average"
+
+
 def test_what_the_function_raises_is_passed_on() -> None:
     with pytest.raises(ZeroDivisionError):
         list(map_images(lambda content: 1 // len(content), [b"x", b""]))
