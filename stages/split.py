@@ -15,14 +15,22 @@ import pandas as pd
 from pydantic import Field, field_validator
 
 from emotion.dataset.archive.faces import SPLITS, Face, list_faces, read_faces
-from emotion.dataset.copies import exact_copies, fingerprint, near_copies
+from emotion.dataset.copies import exact_copies, fingerprint, near_copies, sorted_pairs
 from emotion.dataset.groups import likely_groups, number_groups
-from emotion.dataset.index import append_index, index_text
-from emotion.dataset.split import assign_splits, check_splits
-from emotion.dataset.split_tables import DROPPED, copies_across, index_tables, pair_table, split_report, with_votes
+from emotion.dataset.index import append_index
+from emotion.dataset.labels import label_order
+from emotion.dataset.split import DROPPED, assign_splits, check_splits, told_by_paths
+from emotion.dataset.split_tables import (
+    copies_across,
+    index_tables,
+    pair_tables,
+    reported_columns,
+    split_report,
+    with_votes,
+)
 from emotion.dataset.votes import VotesParams, read_votes
 from emotion.foundation.errors import shown
-from emotion.foundation.files import write_file, write_json, written_whole
+from emotion.foundation.files import write_json, written_whole
 from emotion.foundation.params import Params
 from stages._entry.stage import Reads, Section, run_stage
 
@@ -70,18 +78,20 @@ def split(
     groups = number_groups(faces, params.group_by, facts)
     prints = fingerprint(read_faces(archive, (face.path for face in faces)), len(faces), folder=archive.parent)
     near = near_copies(prints, **params.near.model_dump())
-    pairs = sorted(exact_copies(prints.exact) + near)
+    pairs = sorted_pairs([exact_copies(prints.exact), near])
     choices = params.model_dump(exclude={"drop_train_copies_of_test", "group_by", "near", "votes"})
-    parts = assign_splits(faces, prints, near, groups, **choices)
+    told = told_by_paths(faces)
+    parts = assign_splits(told, prints, near, groups, **choices)
     copied = copies_across(parts, pairs, of=("train", "val"), among=("test",)) != ""
     dropped = copied if params.drop_train_copies_of_test else np.zeros(len(faces), dtype=bool)
-    check_splits(faces, parts, dropped)
-    places = np.where(dropped, DROPPED, parts)
+    check_splits(told, parts, dropped)
+    places = parts.copy()
+    places[dropped] = DROPPED
     votes = read_votes(facts)
-    indexes = index_tables(faces, places, pairs, groups)
+    indexes = index_tables(faces, label_order(told.labels.categories), places, pairs, groups)
     tables = (with_votes(table, votes, **params.votes.model_dump()) for table in indexes)
     table = write_indexes(tables, dict(zip(SPLITS, (train, val, test), strict=True)))
-    write_file(copies, index_text(pair_table(faces, places, pairs)))
+    write_pairs(pair_tables(faces, places, pairs), copies)
     dropped_from = {f"dropped_from_{name}": int((dropped & (parts == name)).sum()) for name in ("train", "val")}
     counts = split_report(table, pairs, groups)
     write_json(report, {**counts, **dropped_from})
@@ -108,7 +118,7 @@ def warn_of_groups(faces: Iterable[Face], report: Mapping[str, Any]) -> None:
 
 
 def write_indexes(tables: Iterable[pd.DataFrame], paths: Mapping[str, Path]) -> pd.DataFrame:
-    """Write the rows of each split to its index, and return all rows without what is long: paths and subsets."""
+    """Write the rows of each split to its index, and return what the report needs of all rows."""
     kept = []
     with ExitStack() as written:
         parts = {name: written.enter_context(written_whole(path)) for name, path in paths.items()}
@@ -120,8 +130,15 @@ def write_indexes(tables: Iterable[pd.DataFrame], paths: Mapping[str, Path]) -> 
                 # Only the test index says what is copied where: nothing of the test set reaches the training index.
                 hidden = ["split"] if name == "test" else ["split", "copy"]
                 append_index(file, table[table["split"] == name].drop(columns=hidden))
-            kept.append(table.drop(columns=["path", "subset"]))
+            kept.append(reported_columns(table))
     return pd.concat(kept)
+
+
+def write_pairs(tables: Iterable[pd.DataFrame], path: Path) -> None:
+    """Write the pairs of copies to one table."""
+    with written_whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        for table in tables:
+            append_index(file, table)
 
 
 if __name__ == "__main__":

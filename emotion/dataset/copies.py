@@ -11,7 +11,7 @@ import hashlib
 import os
 import tempfile
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain, islice, pairwise
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
@@ -30,7 +31,7 @@ _HASH_PX = 8
 _HASHED_AT_ONCE = 1024  # pictures
 _TILE = (64, 4096)  # hashes compared at once: 2 MB of differences, which stay in a core's cache
 _BAND = 1024  # hashes that one thread compares with all later ones
-_CORRELATED_AT_ONCE = 2048  # pairs
+_CORRELATED_AT_ONCE = 256  # pairs: 2 MB of pixels on either side
 
 # The cosine transform's lowest frequencies, in steps of 2^-12: sums of whole numbers are equal on every machine.
 _COSINES = np.rint(
@@ -38,8 +39,8 @@ _COSINES = np.rint(
 )
 _MANY = 1 << 16  # hashes: from here on, bands are faster than comparing all pairs
 _MAX_BANDED_DISTANCE = 11  # bits: beyond this, a band has so many flips to try that comparing all is faster
-_SEARCHED_AT_ONCE = 1 << 15  # hashes, by a thread
-_CANDIDATES = 1 << 17  # pairs compared at once by a thread
+_SEARCHED_AT_ONCE = 1 << 14  # hashes, by a thread
+_CANDIDATES = 1 << 15  # pairs compared at once by a thread
 _DIGEST_BYTES, _KEY_BYTES = 16, 8  # of a digest, and of that part of it which is sorted
 
 
@@ -88,15 +89,6 @@ class Fingerprints(NamedTuple):
     thumbnails: Thumbnails
 
 
-class Pair(NamedTuple):
-    """Two copies of one picture, by index; `exact` if equal after decoding; correlation is -1 to 1."""
-
-    first: int
-    second: int
-    exact: bool
-    correlation: float
-
-
 def fingerprint(contents: Iterable[bytes], count: int, *, folder: Path | None = None) -> Fingerprints:
     """Fingerprint `count` image files, decoding on all cores with bounded memory.
 
@@ -118,20 +110,30 @@ def fingerprint(contents: Iterable[bytes], count: int, *, folder: Path | None = 
     return prints
 
 
-def exact_copies(digests: np.ndarray) -> list[Pair]:
-    """Pair each picture with the first one equal to it: a group of n pictures gives n - 1 pairs.
+def pair_rows(first: np.ndarray, second: np.ndarray, exact: bool, correlation: np.ndarray | float) -> pd.DataFrame:
+    """Pairs of copies, a row each, in 25 bytes of memory.
+
+    Columns: `first` and `second`, int64, the pictures by index; `exact`, bool, whether they are equal after decoding;
+    `correlation`, float64, -1 to 1.
+    """
+    return pd.DataFrame({"first": first, "second": second, "exact": exact, "correlation": correlation})
+
+
+def exact_copies(digests: np.ndarray) -> pd.DataFrame:
+    """Pair each picture with the first one equal to it, as `pair_rows`: a group of n pictures gives n - 1 pairs.
 
     Args:
         digests: bytes [n], `Fingerprints.exact`.
     """
-    firsts: dict[bytes, int] = {}
     repeated = np.flatnonzero(_occurs_twice(digests.astype(f"S{_KEY_BYTES}").view(np.uint64)))
-    links = ((firsts.setdefault(digests[index], index), index) for index in repeated.tolist())
-    return [Pair(first, index, True, 1.0) for first, index in links if first != index]
+    _, firsts, group = np.unique(digests[repeated], return_index=True, return_inverse=True)
+    first = repeated[firsts[group]]
+    is_copy = first != repeated
+    return pair_rows(first[is_copy], repeated[is_copy], True, 1.0)
 
 
-def near_copies(prints: Fingerprints, *, max_hash_distance: int, min_correlation: float) -> list[Pair]:
-    """Every pair of pictures that are nearly, but not exactly, equal; sorted.
+def near_copies(prints: Fingerprints, *, max_hash_distance: int, min_correlation: float) -> pd.DataFrame:
+    """Every pair of pictures that are nearly, but not exactly, equal: as `pair_rows`, correlations to four decimals.
 
     Args:
         max_hash_distance: bits, 0-64: pairs at most this far apart are proposed.
@@ -141,29 +143,37 @@ def near_copies(prints: Fingerprints, *, max_hash_distance: int, min_correlation
     first, second = (varied[found] for found in _close_hashes(prints.perceptual[varied], max_hash_distance))
     correlation = _correlation(prints.thumbnails, first, second)
     near = (correlation >= min_correlation) & (prints.exact[first] != prints.exact[second])
-    columns = (first[near].tolist(), second[near].tolist(), correlation[near].tolist())
-    return sorted(Pair(i, j, False, round(value, 4)) for i, j, value in zip(*columns, strict=True))
+    rounded = np.array([round(value, 4) for value in correlation[near].tolist()])  # NumPy's own is off in the last bit
+    return sorted_pairs([pair_rows(first[near], second[near], False, rounded)])
 
 
-def group_copies(pairs: Sequence[Pair], count: int, groups: np.ndarray | None = None) -> np.ndarray:
+def sorted_pairs(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Pairs of several tables, sorted by their first picture and then by their second."""
+    return pd.concat(tables).sort_values(["first", "second"], ignore_index=True)
+
+
+def group_copies(pairs: pd.DataFrame, count: int, groups: np.ndarray | None = None) -> np.ndarray:
     """Number the pictures so that copies, and copies of copies, share a number: int [count].
 
     Args:
         groups: int [count]; pictures that share a number here share one in the result, too.
     """
-    links = np.array([(pair.first, pair.second) for pair in pairs], dtype=np.int64).reshape(-1, 2)
+    first, second = pairs["first"].to_numpy(), pairs["second"].to_numpy()
     if groups is not None:
         order = np.argsort(groups, kind="stable")
         same = groups[order[1:]] == groups[order[:-1]]
-        links = np.concatenate([links, np.stack([order[:-1][same], order[1:][same]], axis=1)])
-    graph = coo_matrix((np.ones(len(links)), (links[:, 0], links[:, 1])), shape=(count, count))
+        first, second = np.append(first, order[:-1][same]), np.append(second, order[1:][same])
+    graph = coo_matrix((np.ones(len(first), bool), (first, second)), shape=(count, count))
     return connected_components(graph, directed=False)[1]
 
 
 def _occurs_twice(keys: np.ndarray) -> np.ndarray:
     """Which of the keys are there more than once: bool [n]."""
     ordered = np.sort(keys)
-    return np.isin(keys, np.unique(ordered[1:][ordered[1:] == ordered[:-1]]))
+    repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    if not len(repeated):
+        return np.zeros(len(keys), bool)
+    return repeated.take(np.searchsorted(repeated, keys), mode="clip") == keys  # np.isin takes 60 bytes for each
 
 
 def _fingerprint_one(content: bytes) -> tuple[bytes, np.ndarray]:
@@ -228,7 +238,7 @@ def _close_hashes_by_bands(hashes: np.ndarray, max_distance: int) -> tuple[np.nd
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for band in bands:
             order = np.argsort(band, kind="stable")
-            starts = np.concatenate([[0], np.cumsum(np.bincount(band, minlength=1 << 16))])
+            starts = np.append(np.searchsorted(band[order], np.arange(1 << 16, dtype=np.uint16)), len(band))
             search = partial(_matches, hashes, band, order, starts, max_distance)
             found += [pairs for of_flip in pool.map(search, flips) for pairs in of_flip]
     return np.divmod(np.unique(np.concatenate(found)), len(hashes))  # a pair may be close in several bands

@@ -130,7 +130,7 @@ class _Counted:
     def __init__(self, pattern: str) -> None:
         self._pattern, self._search = pattern, re.compile(pattern).search
         self._counts: Counter[str] = Counter()
-        self._labels: dict[str, set[str]] = {}
+        self._label: dict[str, str] = {}  # of all that have this name; empty where they have several
         self._faces = self._without = 0
 
     def goes_on(self, face: Face) -> bool:
@@ -138,7 +138,7 @@ class _Counted:
         self._faces += 1
         if found := self._search(face.name):
             self._counts[found[1]] += 1
-            self._labels.setdefault(found[1], set()).add(face.label)
+            self._label[found[1]] = face.label if self._label.get(found[1], face.label) == face.label else ""
         else:
             self._without += 1
         return len(self._counts) + self._without < max(_TOO_MANY, self._faces // 2)
@@ -148,7 +148,7 @@ class _Counted:
         if not groups or sum(groups.values()) < _MOST * self._faces:
             return None
         numbered = all(any(map(str.isdigit, name)) for name in groups)
-        only_labels = len(groups) <= labels and all(len(self._labels[name]) == 1 for name in groups)
+        only_labels = len(groups) <= labels and all(self._label[name] for name in groups)
         if only_labels or len(groups) < (2 if numbered else _WORDS):
             return None
         return Likely(len(groups), max(groups, key=lambda name: groups[name]), self._pattern)

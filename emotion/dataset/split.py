@@ -2,23 +2,52 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy.sparse import coo_matrix, csr_matrix
 
-from emotion.dataset.archive.faces import DatasetError, Face
-from emotion.dataset.copies import Fingerprints, Pair, exact_copies, group_copies
+from emotion.dataset.archive.faces import SPLITS, DatasetError, Face
+from emotion.dataset.copies import Fingerprints, exact_copies, group_copies
 from emotion.dataset.labels import label_order, subset_of
 
+DROPPED = "drop"  # the split of a face that is in none
+PLACES = [*SPLITS, DROPPED]
 _ORDERS = 32  # of large groups that are tried
 _NEAR_ENOUGH = 0.02  # of the wanted counts
 
 
+class Told(NamedTuple):
+    """What the paths of n faces say: a few bytes of memory each, where a path takes a hundred.
+
+    Attributes:
+        splits: of PLACES [n]; where the data set has each face.
+        labels: of all labels there are, sorted by code point [n].
+        public: bool [n]; whether the name is of FER2013's PublicTest.
+    """
+
+    splits: pd.Categorical
+    labels: pd.Categorical
+    public: np.ndarray
+
+
+def told_by_paths(faces: Sequence[Face]) -> Told:
+    """Go through the faces once."""
+    numbers: dict[str, int] = {}
+    rows = (
+        (PLACES.index(face.split), numbers.setdefault(face.label, len(numbers)), subset_of(face.name) == "public")
+        for face in faces
+    )
+    table = np.fromiter(rows, [("split", np.int8), ("label", np.int32), ("public", bool)], len(faces))
+    labels = pd.Categorical.from_codes(table["label"], list(numbers)).reorder_categories(sorted(numbers))
+    return Told(pd.Categorical.from_codes(table["split"].copy(), PLACES), labels, table["public"].copy())
+
+
 def assign_splits(
-    faces: Sequence[Face],
+    told: Told,
     prints: Fingerprints,
-    near: list[Pair],
+    near: pd.DataFrame,
     groups: np.ndarray | None,
     *,
     test_fraction: float,
@@ -26,15 +55,15 @@ def assign_splits(
     validation: Literal["train", "public"],
     group_duplicates: Literal["none", "exact", "near"],
     seed: int,
-) -> np.ndarray:
-    """Assign a split to each face: str [n].
+) -> pd.Categorical:
+    """Assign a split to each face: of PLACES [n].
 
     Splits that the dataset comes with are kept. Missing ones are taken from train: first test, then validation.
 
     Args:
-        faces: the archive's, in its order.
+        told: what the paths of the archive's faces say, in their order.
         prints: their fingerprints.
-        near: the pairs of near copies among them.
+        near: the pairs of near copies among them, as `pair_rows`.
         groups: int [n]; pictures with the same number stay on one side, together with their copies; None for copies
             alone.
         test_fraction: of all images, 0 to 1.
@@ -45,48 +74,44 @@ def assign_splits(
 
     Raises DatasetError where `groups` are so large that none can be held out.
     """
-    parts = np.array([face.split for face in faces], dtype="<U5")
-    if validation == "public":
-        parts = _public_as_validation(faces, parts)
+    parts = _public_as_validation(told) if validation == "public" else told.splits.copy()
     for name, fraction in (("test", test_fraction), ("val", val_fraction)):
         if name not in parts:
             pool = np.flatnonzero(parts == "train")
             together = _groups_within(pool, prints, near, group_duplicates, groups)
-            labels = [face.label for face, part in zip(faces, parts, strict=True) if part == "train"]
             choose = stratified_split if groups is None else nearest_split
-            chosen = choose(labels, together, fraction=fraction, seed=seed)
+            chosen = choose(told.labels[pool], together, fraction=fraction, seed=seed)
             if groups is not None and fraction * len(pool) >= 1 and not chosen.any():
                 raise _too_large(name, fraction, together)
             parts[pool[chosen]] = name
     return parts
 
 
-def _public_as_validation(faces: Sequence[Face], parts: np.ndarray) -> np.ndarray:
+def _public_as_validation(told: Told) -> pd.Categorical:
     """Make the test images of the public subset the validation set. Raises DatasetError where that cannot be."""
-    public = np.array(
-        [part == "test" and subset_of(face.name) == "public" for face, part in zip(faces, parts, strict=True)]
-    )
+    parts = told.splits.copy()
+    public = told.public & (parts == "test")
     if "val" in parts or not public.any():
         raise DatasetError(
             "split.validation is `public`, but the data set "
             + ("brings a validation set of its own" if "val" in parts else "has no test image named PublicTest_…")
             + "; set split.validation: train"
         )
-    return np.where(public, "val", parts)
+    parts[public] = "val"
+    return parts
 
 
-def check_splits(faces: Sequence[Face], parts: np.ndarray, dropped: np.ndarray) -> None:
+def check_splits(told: Told, parts: pd.Categorical, dropped: np.ndarray) -> None:
     """Raise DatasetError when there is nothing to test on, or a label without a training image."""
     if "test" not in parts:
-        raise DatasetError(f"no test image among {len(faces)}; raise split.test_fraction or add images")
-    brought = {face.label for face in faces if face.split == "train"}
-    if strangers := sorted({face.label for face in faces} - brought):
+        raise DatasetError(f"no test image among {len(parts)}; raise split.test_fraction or add images")
+    brought = set(told.labels[told.splits == "train"].unique())
+    if strangers := sorted(set(told.labels.categories) - brought):
         raise DatasetError(
             f"{strangers} have validation or test images but no training image; train has {label_order(brought)}. "
             "Rename, merge or drop them with data.labels"
         )
-    trained = {face.label for face, part in zip(faces, np.where(dropped, "", parts), strict=True) if part == "train"}
-    if emptied := sorted(brought - trained):
+    if emptied := sorted(brought - set(told.labels[(parts == "train") & ~dropped].unique())):
         raise DatasetError(
             f"no training image is left for {emptied}; lower split.val_fraction or split.test_fraction, add images, "
             "or set split.drop_train_copies_of_test: false"
@@ -94,7 +119,7 @@ def check_splits(faces: Sequence[Face], parts: np.ndarray, dropped: np.ndarray) 
 
 
 def stratified_split(
-    labels: Sequence[str], groups: Sequence[int] | np.ndarray, *, fraction: float, seed: int
+    labels: Sequence[str] | pd.Categorical, groups: Sequence[int] | np.ndarray, *, fraction: float, seed: int
 ) -> np.ndarray:
     """Choose about `fraction` of each label, whole groups at a time.
 
@@ -109,10 +134,11 @@ def stratified_split(
 
     Returns: bool [n], True for the chosen pictures.
     """
-    room = Counter({label: round(fraction * count) for label, count in Counter(labels).items()})
+    codes = pd.Categorical(labels).codes
+    room = Counter({label: round(fraction * count) for label, count in enumerate(np.bincount(codes).tolist())})
     chosen = np.zeros(len(labels), dtype=bool)
-    for members in _shuffled_groups(np.asarray(groups, np.int64), seed=seed):
-        group_labels = Counter(labels[index] for index in members)
+    for members in _shuffled_groups(np.asarray(groups), seed=seed):
+        group_labels = Counter(codes[members].tolist())
         if all(count <= room[label] for label, count in group_labels.items()):
             chosen[members] = True
             room.subtract(group_labels)
@@ -120,7 +146,7 @@ def stratified_split(
 
 
 def nearest_split(
-    labels: Sequence[str], groups: Sequence[int] | np.ndarray, *, fraction: float, seed: int
+    labels: Sequence[str] | pd.Categorical, groups: Sequence[int] | np.ndarray, *, fraction: float, seed: int
 ) -> np.ndarray:
     """Choose whole groups so that each label's pictures come near `fraction`, where groups are large: persons, say.
 
@@ -139,7 +165,7 @@ def nearest_split(
     """
     if not len(labels):
         return np.zeros(0, bool)
-    _, codes = np.unique(np.asarray(labels, dtype=object).astype(str), return_inverse=True)
+    _, codes = np.unique(pd.Categorical(labels).codes, return_inverse=True)
     _, group = np.unique(np.asarray(groups, np.int64), return_inverse=True)
     alone = np.bincount(codes)
     columns = np.concatenate([codes, np.full(len(codes), len(alone))])  # the last one counts all labels
@@ -183,7 +209,7 @@ def _too_large(name: str, fraction: float, groups: np.ndarray) -> DatasetError:
     )
 
 
-def _shuffled_groups(groups: np.ndarray, *, seed: int) -> Iterator[list[int]]:
+def _shuffled_groups(groups: np.ndarray, *, seed: int) -> Iterator[np.ndarray]:
     """Yield the members of each group, the groups in random order.
 
     Args:
@@ -191,22 +217,22 @@ def _shuffled_groups(groups: np.ndarray, *, seed: int) -> Iterator[list[int]]:
         seed: of a permutation of the groups, numbered by their first members.
     """
     by_group = np.argsort(groups, kind="stable")
-    _, firsts, sizes = np.unique(groups, return_index=True, return_counts=True)
-    ends = np.cumsum(sizes)
-    numbered = np.argsort(firsts)
+    starts = np.unique(groups[by_group], return_index=True)[1]
+    ends = np.append(starts[1:], len(groups))
+    numbered = np.argsort(by_group[starts])
     for number in np.random.default_rng(seed).permutation(len(numbered)):
         group = numbered[number]
-        yield by_group[ends[group] - sizes[group] : ends[group]].tolist()
+        yield by_group[starts[group] : ends[group]]
 
 
 def _groups_within(
-    pool: np.ndarray, prints: Fingerprints, near: list[Pair], mode: str, groups: np.ndarray | None
+    pool: np.ndarray, prints: Fingerprints, near: pd.DataFrame, mode: str, groups: np.ndarray | None
 ) -> np.ndarray:
     """Number what stays together in the pool, ignoring pictures outside it: the test set must not shape training."""
-    pairs = exact_copies(prints.exact[pool]) if mode != "none" else []
+    pairs = exact_copies(prints.exact[pool]) if mode != "none" else near[:0]
     if mode == "near":
         place = np.full(len(prints.exact), -1)
         place[pool] = np.arange(len(pool))
-        moved = (pair._replace(first=int(place[pair.first]), second=int(place[pair.second])) for pair in near)
-        pairs += [pair for pair in moved if pair.first >= 0 and pair.second >= 0]
+        moved = near.assign(first=place[near["first"]], second=place[near["second"]])
+        pairs = pd.concat([pairs, moved[(moved["first"] >= 0) & (moved["second"] >= 0)]])
     return group_copies(pairs, len(pool), None if groups is None else groups[pool])

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from emotion.dataset.archive.faces import SPLITS, Face
-from emotion.dataset.copies import Pair, group_copies
+from emotion.dataset.copies import group_copies
 from emotion.dataset.labels import label_order, subset_of
 from emotion.dataset.votes import (
     COLUMN_PREFIX,
@@ -19,14 +19,16 @@ from emotion.dataset.votes import (
     without_outliers,
 )
 
-DROPPED = "drop"  # the split of a picture that is in none
-_PLACES = [*SPLITS, DROPPED]
 _KINDS = ["", "near", "exact", "group"]
-_AT_ONCE = 8192  # rows of an index
+_AT_ONCE = 8192  # rows of a table
 
 
 def index_tables(
-    faces: Sequence[Face], parts: np.ndarray, pairs: list[Pair], groups: np.ndarray | None = None
+    faces: Sequence[Face],
+    labels: list[str],
+    parts: pd.Categorical,
+    pairs: pd.DataFrame,
+    groups: np.ndarray | None = None,
 ) -> Iterator[pd.DataFrame]:
     """One row per face: path, label, label_index, subset, split, and `copy`; so many at a time, in their order.
 
@@ -35,9 +37,11 @@ def index_tables(
     and `copy` are categories.
 
     Args:
+        labels: in their order.
+        parts: the split of each face, of PLACES [n].
+        pairs: of copies, as `pair_rows`.
         groups: int [n], the number of each face's group; None where they are in none.
     """
-    labels = label_order({face.label for face, part in zip(faces, parts, strict=True) if part == "train"})
     kinds = copies_across(parts, pairs, of=("test",), among=("train", "val"), groups=groups)
     for start in range(0, len(faces), _AT_ONCE):
         rows = range(start, min(start + _AT_ONCE, len(faces)))
@@ -47,8 +51,8 @@ def index_tables(
             "label": pd.Categorical([face.label for face in some], labels),
             "label_index": [labels.index(face.label) for face in some],
             "subset": [subset_of(face.name) for face in some],
-            "split": pd.Categorical(parts[start : rows.stop], _PLACES),
-            "copy": pd.Categorical(kinds[start : rows.stop], _KINDS),
+            "split": parts[start : rows.stop],
+            "copy": kinds[start : rows.stop],
         }
         yield pd.DataFrame(columns, index=rows)
 
@@ -73,31 +77,48 @@ def with_votes(
     joined = table[["path"]].merge(facts, on="path", how="left").fillna(0)
     counts = without_outliers(vote_counts(joined, labels), outlier_votes=outlier_votes)
     names = np.array([*labels, ""], dtype=object)
+    crowd = pd.Categorical(names[agreed_labels(counts, agreement=agreement)], names)
     learnt = pd.DataFrame(votes_to_learn(counts), columns=[COLUMN_PREFIX + name for name in labels], index=table.index)
-    return pd.concat([table.assign(crowd=names[agreed_labels(counts, agreement=agreement)]), learnt], axis=1)
+    return pd.concat([table.assign(crowd=crowd), learnt], axis=1)
 
 
-def pair_table(faces: Sequence[Face], parts: np.ndarray, pairs: list[Pair]) -> pd.DataFrame:
-    """One row per pair of copies: both paths, their splits, whether their labels agree, kind, correlation."""
-    first, second = [faces[pair.first] for pair in pairs], [faces[pair.second] for pair in pairs]
-    return pd.DataFrame(
-        {
+def reported_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """What `split_report` needs of an index, in a few bytes a row: `label`, `split` and `copy`.
+
+    Where `with_votes` has added what the crowd said, also `crowd`, and `learnable`: whether there are votes to learn.
+    """
+    short = table[[name for name in ("label", "split", "copy", "crowd") if name in table]]
+    if not (voted := voted_labels(table.columns)):
+        return short
+    return short.assign(learnable=vote_counts(table, voted, with_no_label=False).any(axis=1))
+
+
+def pair_tables(faces: Sequence[Face], parts: pd.Categorical, pairs: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """One row per pair of copies: both paths, their splits, whether their labels agree, kind, correlation.
+
+    So many at a time, in their order; of no pairs a table without rows.
+    """
+    for start in range(0, max(len(pairs), 1), _AT_ONCE):
+        some = pairs[start : start + _AT_ONCE]
+        first, second = ([faces[row] for row in some[name].tolist()] for name in ("first", "second"))
+        columns = {
             "first": [face.path for face in first],
             "second": [face.path for face in second],
-            "first_split": parts[[pair.first for pair in pairs]],
-            "second_split": parts[[pair.second for pair in pairs]],
+            "first_split": parts[some["first"]],
+            "second_split": parts[some["second"]],
             "same_label": [one.label == other.label for one, other in zip(first, second, strict=True)],
-            "kind": ["exact" if pair.exact else "near" for pair in pairs],
-            "correlation": [pair.correlation for pair in pairs],
+            "kind": np.where(some["exact"], "exact", "near"),
+            "correlation": some["correlation"].to_numpy(),
         }
-    )
+        yield pd.DataFrame(columns)
 
 
-def split_report(table: pd.DataFrame, pairs: list[Pair], groups: np.ndarray | None = None) -> dict[str, object]:
+def split_report(table: pd.DataFrame, pairs: pd.DataFrame, groups: np.ndarray | None = None) -> dict[str, object]:
     """Counts for metrics/split.json: images per split and label, groups of copies, their conflicts, groups.
 
     Args:
-        table: of all faces, in their order: `label`, `split`, `copy`, and what `with_votes` adds.
+        table: of all faces, in their order, the columns that `reported_columns` leaves.
+        pairs: of copies, as `pair_rows`.
         groups: int [n], of `split.group_by`; None where it is empty.
     """
     counts = {part: table[table["split"] == part] for part in SPLITS}
@@ -110,41 +131,42 @@ def split_report(table: pd.DataFrame, pairs: list[Pair], groups: np.ndarray | No
 
 
 def copies_across(
-    parts: np.ndarray,
-    pairs: list[Pair],
+    parts: pd.Categorical,
+    pairs: pd.DataFrame,
     *,
     of: Sequence[str],
     among: Sequence[str],
     groups: np.ndarray | None = None,
-) -> np.ndarray:
+) -> pd.Categorical:
     """For each picture of the splits `of`, the closest kind of copy in the splits `among`.
 
     Copies of copies count; so do, after all copies, pictures of the same group and what those are copies of.
 
-    Returns: str [n]: `exact`, `near`, `group`, or empty where there is none.
+    Returns: [n]: `exact`, `near`, `group`, or empty where there is none.
     """
-    kinds = np.full(len(parts), "", dtype="<U5")
+    kinds = pd.Categorical.from_codes(np.full(len(parts), _KINDS.index(""), np.int8), _KINDS)
     for kind in ("group", "near", "exact"):  # an exact copy overwrites a near one
         if kind != "group" or groups is not None:
             together = group_copies(_of_kind(pairs, kind), len(parts), groups if kind == "group" else None)
-            kinds[np.isin(parts, of) & np.isin(together, together[np.isin(parts, among)])] = kind
+            kinds[parts.isin(of) & np.isin(together, together[parts.isin(among)])] = kind
     return kinds
 
 
-def _copy_report(table: pd.DataFrame, pairs: list[Pair], kind: str) -> dict[str, int]:
-    groups = pd.Series(group_copies(_of_kind(pairs, kind), len(table)), index=table.index)
-    many = groups[groups.duplicated(keep=False)]
-    labels = table.loc[many.index, "label"].groupby(many).nunique()
+def _copy_report(table: pd.DataFrame, pairs: pd.DataFrame, kind: str) -> dict[str, int]:
+    groups = group_copies(_of_kind(pairs, kind), len(table))
+    sizes = np.bincount(groups)
+    has_copy = sizes[groups] > 1
+    labels = table["label"][has_copy].groupby(groups[has_copy]).nunique()
     return {
-        "groups": int(many.nunique()),
-        "images_in_groups": len(many),
+        "groups": int((sizes > 1).sum()),
+        "images_in_groups": int(has_copy.sum()),
         "groups_with_label_conflict": int((labels > 1).sum()),
         "test_images_with_copy_in_train_or_val": int(table["copy"].isin(("exact", kind)).sum()),
     }
 
 
-def _group_report(table: pd.DataFrame, pairs: list[Pair], groups: np.ndarray) -> dict[str, int]:
-    held_out = copies_across(table["split"].to_numpy(str), pairs, of=("val",), among=("train",), groups=groups)
+def _group_report(table: pd.DataFrame, pairs: pd.DataFrame, groups: np.ndarray) -> dict[str, int]:
+    held_out = copies_across(table["split"].array, pairs, of=("val",), among=("train",), groups=groups)
     return {
         "groups": len(np.unique(groups)),
         "images_in_largest": int(np.bincount(groups).max()),
@@ -156,13 +178,12 @@ def _group_report(table: pd.DataFrame, pairs: list[Pair], groups: np.ndarray) ->
 def _crowd_report(rows: pd.DataFrame) -> dict[str, int]:
     """Pictures with votes to learn from, pictures on whose label the crowd agrees, and of the latter each label's."""
     agreed = rows["crowd"][rows["crowd"] != ""]
-    learnt = vote_counts(rows, voted_labels(rows.columns), with_no_label=False).any(axis=1)
-    return {"learnable": int(learnt.sum()), "agreed": len(agreed), **_sorted_counts(agreed)}
+    return {"learnable": int(rows["learnable"].sum()), "agreed": len(agreed), **_sorted_counts(agreed)}
 
 
-def _of_kind(pairs: list[Pair], kind: str) -> list[Pair]:
+def _of_kind(pairs: pd.DataFrame, kind: str) -> pd.DataFrame:
     """The exact pairs, or (`near`, `group`) exact and near ones."""
-    return [pair for pair in pairs if pair.exact or kind != "exact"]
+    return pairs[pairs["exact"]] if kind == "exact" else pairs
 
 
 def _sorted_counts(labels: pd.Series) -> dict[str, int]:

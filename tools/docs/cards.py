@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from emotion.dataset.archive.faces import list_faces, read_faces
-from emotion.dataset.copies import Pair, group_copies
+from emotion.dataset.copies import group_copies, pair_rows
 from emotion.dataset.images import decode_image
 from emotion.dataset.labels import label_order
 from emotion.foundation.params import read_params
@@ -48,11 +48,8 @@ def data_context(run: Path) -> dict[str, Any]:
 def largest_groups(paths: list[str], pairs: pd.DataFrame) -> dict[str, int]:
     """Size of the largest group of equal pictures, and how many labels it has."""
     place = {path: index for index, path in enumerate(paths)}
-    links = [
-        Pair(place[first], place[second], True, 1.0)
-        for first, second in zip(pairs["first"], pairs["second"], strict=True)
-    ]
-    groups = group_copies(links, len(paths))
+    first, second = (np.array([place[path] for path in pairs[name]], int) for name in ("first", "second"))
+    groups = group_copies(pair_rows(first, second, True, 1.0), len(paths))
     members = np.flatnonzero(groups == np.bincount(groups).argmax())
     return {"pictures": len(members), "labels": len({paths[index].split("/")[1] for index in members})}
 
