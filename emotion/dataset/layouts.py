@@ -3,7 +3,7 @@
 import os
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -73,6 +73,8 @@ def relabel(dataset: Dataset, names: Mapping[str, str | None]) -> Dataset:
     The files of merged labels get the old label before their suffix, so that equal names do not collide.
     Raises DatasetError when `names` mentions a label that the dataset lacks, or when nothing is left.
     """
+    if not names:
+        return dataset
     present = {path.split("/")[1] for path in dataset.keys}
     known = present | set(dataset.votes.labels if dataset.votes else ())
     if missing := sorted(set(names) - known):
@@ -162,18 +164,19 @@ def _table_among(files: Mapping[str, Any], opened: Callable[[Any], IO[bytes]], *
 
 
 def _labelled_images(files: Mapping[str, Any], read: Callable[[Any], bytes], *, where: str) -> Dataset:
-    images = {tuple(_kept(name).split("/")): key for name, key in files.items() if _is_image(name)}
-    depth = _wrapping_folders(list(images))
-    has_splits = any(_split_of(parts[depth]) for parts in images)
+    images = {_kept(name): key for name, key in files.items() if _is_image(name)}
+    places = {(*image.split("/")[:-1], "") for image in images}  # far fewer than pictures: without their names
+    depth = _wrapping_folders(places)
+    has_splits = any(_split_of(parts[depth]) for parts in places)
     keys: dict[str, Any] = {}
     strays: list[str] = []
-    for parts, key in images.items():
-        *folders, name = parts[depth:]
+    for image, key in images.items():
+        *folders, name = image.split("/")[depth:]
         split = _split_of(folders.pop(0)) if has_splits and folders else "train"
         if split and len(folders) == 1:
             _put(keys, f"{split}/{folders[0]}/{name}", key, where=where)
         else:
-            strays.append("/".join(parts))
+            strays.append(image)
     if strays or not keys:
         lost = f"{len(strays)} of {len(images)} images are not in a label folder, such as {_listed(strays[:3])}"
         raise DatasetError(f"{where}: {lost if strays else 'no image'}; found {_found(files)}; {_EXPECTED}")
@@ -204,7 +207,7 @@ def _split_of(folder: str) -> str | None:
     return _SPLIT_FOLDERS.get(folder.lower())
 
 
-def _wrapping_folders(images: list[tuple[str, ...]]) -> int:
+def _wrapping_folders(images: Set[tuple[str, ...]]) -> int:
     """How many folders wrap the dataset: 1 in `fer2013/train/happy/1.jpg`, 0 in `train/happy/1.jpg`."""
     shallowest = min(map(len, images), default=1)
     for depth in range(shallowest - 1):

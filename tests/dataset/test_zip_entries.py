@@ -1,6 +1,7 @@
 """What is read of a zip is what `zipfile` reads, in little memory; what is damaged is an error."""
 
 import random
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -57,6 +58,17 @@ def test_a_zip_of_more_than_65535_entries_and_one_with_64_bit_offsets(
     monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 100)
     far = ZipEntries(write(tmp_path / "far.zip", {name: name.encode() * 9 for name in NAMES}))
     assert [far.read(row) for row in range(len(far))] == [name.encode() * 9 for name in NAMES]
+
+
+def test_an_entry_costs_eight_bytes_of_memory(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.zip", {f"train/happy/{number:05d}.jpg": b"" for number in range(5_000)})
+    tracemalloc.start()
+    try:
+        entries = ZipEntries(path)
+        taken, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(entries) == 5_000 and taken < 10 * 5_000 and most < 20 * 5_000
 
 
 def test_compressed_entries_are_refused(tmp_path: Path) -> None:
