@@ -5,7 +5,7 @@ from stages._entry.start import START
 import re
 import sys
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from emotion.dataset.copies import exact_copies, fingerprint, near_copies, sorte
 from emotion.dataset.groups import likely_groups, number_groups
 from emotion.dataset.index import append_index
 from emotion.dataset.labels import label_order
-from emotion.dataset.split import DROPPED, assign_splits, check_splits, told_by_paths
+from emotion.dataset.split import DROPPED, Told, assign_splits, check_splits, told_by_paths
 from emotion.dataset.split_tables import (
     copies_across,
     index_tables,
@@ -76,12 +76,8 @@ def split(
     """Write the three indexes, the table of copies, and a report of what was found."""
     faces = list_faces(archive)
     groups = number_groups(faces, params.group_by, facts)
-    prints = fingerprint(read_faces(archive, (face.path for face in faces)), len(faces), folder=archive.parent)
-    near = near_copies(prints, **params.near.model_dump())
-    pairs = sorted_pairs([exact_copies(prints.exact), near])
-    choices = params.model_dump(exclude={"drop_train_copies_of_test", "group_by", "near", "votes"})
     told = told_by_paths(faces)
-    parts = assign_splits(told, prints, near, groups, **choices)
+    pairs, parts = pair_and_assign(archive, faces, told, groups, params)
     copied = copies_across(parts, pairs, of=("train", "val"), among=("test",)) != ""
     dropped = copied if params.drop_train_copies_of_test else np.zeros(len(faces), dtype=bool)
     check_splits(told, parts, dropped)
@@ -96,6 +92,17 @@ def split(
     counts = split_report(table, pairs, groups)
     write_json(report, {**counts, **dropped_from})
     warn_of_groups(faces, counts)
+
+
+def pair_and_assign(
+    archive: Path, faces: Sequence[Face], told: Told, groups: np.ndarray | None, params: SplitParams
+) -> tuple[pd.DataFrame, pd.Categorical]:
+    """All pairs of copies, sorted, and the split of each face; the fingerprints' memory is free again afterwards."""
+    prints = fingerprint(read_faces(archive, (face.path for face in faces)), len(faces), folder=archive.parent)
+    near = near_copies(prints, **params.near.model_dump())
+    choices = params.model_dump(exclude={"drop_train_copies_of_test", "group_by", "near", "votes"})
+    parts = assign_splits(told, prints, near, groups, **choices)
+    return sorted_pairs([exact_copies(prints.exact), near]), parts
 
 
 def warn_of_groups(faces: Iterable[Face], report: Mapping[str, Any]) -> None:

@@ -262,8 +262,9 @@ def _matches(
             within = np.arange(len(left)) - np.repeat(np.cumsum(times) - times, times)
             one, other = order[top + left], order[np.repeat(begins[low:high], times) + within]
             close = np.bitwise_count(hashes[one] ^ hashes[other]) <= max_distance
-            one, other = one[close], other[close]
-            pairs.append(np.minimum(one, other) * len(hashes) + np.maximum(one, other))
+            if close.any():  # mostly none is, and a hundred thousand empty arrays take 20 MB
+                one, other = one[close], other[close]
+                pairs.append(np.minimum(one, other) * len(hashes) + np.maximum(one, other))
     return pairs
 
 
