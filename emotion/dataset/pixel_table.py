@@ -24,9 +24,7 @@ COLUMNS = ("emotion", "pixels", "Usage")
 _USAGES = {"Training": "train", "PublicTest": "test", "PrivateTest": "test"}
 _LABELS = {str(code): label for code, label in enumerate(FER2013_CODES)}
 _NUMBERS = re.compile(r"[0-9\s]*", re.ASCII)
-_MAX_TABLE_BYTES = (
-    10_000_000_000  # FER2013 has 301 million; with pictures of 224x224 it would have 6.5 thousand million
-)
+_MAX_TABLE_BYTES = 10_000_000_000  # FER2013 has 301 million; of pictures of 224x224 it would have 6,500 million
 _MAX_LINES = 1_000_000  # each keeps half a kilobyte of memory; FER2013 has 35,888
 _MAX_LINE = 2**24  # characters, enough for a picture of 2048x2048
 
