@@ -6,7 +6,7 @@ Every figure is the median of several; the reference is a machine of two cores w
     python -m benchmarks.speed --video           # faces followed, or every frame searched; flicker; memory
     python -m benchmarks.speed --folder 10000    # a tenth as many pictures, and as many: rate, memory
 
-Each FILE is measured side by side.
+Each FILE is measured side by side; the result goes to benchmarks/results/speed.json.
 
 --video measures the shipped model only: frames a second of clips with moving faces (Grace Hopper's, which matplotlib
 brings), how often the label of a still face changes under a camera's noise, and the memory that a clip of half an hour
@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,12 @@ from emotion.inference.tracking import FaceTracker
 from emotion.inference.video import label_video
 
 COLUMNS = (
-    "model | MB | cold start, ms | face alone, ms | face in a batch of 32, ms | video, frames/s | annotated, frames/s"
+    "MB",
+    "cold start, ms",
+    "face alone, ms",
+    "face in a batch of 32, ms",
+    "video, frames/s",
+    "annotated, frames/s",
 )
 SIZES = ((640, 480), (1280, 720))  # of frames, pixels
 FACES = (1, 3, 10)  # in a frame
@@ -298,8 +303,8 @@ def measure_folders(count: int, here: dict[str, Any]) -> None:
     write_json(RESULTS / "folder.json", {"machine": here, "pictures": figures})
 
 
-def row(path: Path) -> str:
-    """One model's row of the table."""
+def figures(path: Path) -> dict[str, float]:
+    """One model's row of the table: COLUMNS."""
     model = open_model(path)
     about = model.about
     faces = np.random.default_rng(0).integers(0, 256, (32, about.size_px, about.size_px, about.channels), np.uint8)
@@ -309,8 +314,24 @@ def row(path: Path) -> str:
         folder = Path(name)
         cold = cold_start_ms(folder, path)
         video, drawn = (video_frames_per_second(folder, path, annotated=annotated) for annotated in (False, True))
-    size = path.stat().st_size / 1e6
-    return f"{path.name} | {size:.2f} | {cold:.0f} | {alone:.2f} | {batch:.2f} | {video:.0f} | {drawn:.0f}"
+    measured = (path.stat().st_size / 1e6, round(cold), alone, batch, round(video), round(drawn))
+    return dict(zip(COLUMNS, map(_three_digits, measured), strict=True))
+
+
+def _three_digits(value: float) -> float:
+    return float(f"{value:.3g}") if value < 100 else value
+
+
+def measure_models(models: Sequence[Path], here: dict[str, Any]) -> None:
+    """Milliseconds of finding faces, and each model's figures."""
+    finding = {"pictures": finding_ms(YuNet()), "videos": finding_ms(YuNet().for_video())}
+    result: dict[str, Any] = {"machine": here, "finding_ms": {name: round(ms, 1) for name, ms in finding.items()}}
+    print(result, "model | " + " | ".join(COLUMNS), sep="\n")
+    result["models"] = {}
+    for path in models:
+        result["models"][path.name] = figures(path)
+        print(path.name, *result["models"][path.name].values(), sep=" | ", flush=True)
+    write_json(RESULTS / "speed.json", result)
 
 
 def main() -> None:
@@ -326,14 +347,7 @@ def main() -> None:
     if arguments.video:
         measure_video(here)
         return
-    models = arguments.model or [PUBLISHED]
-    print(f"{here['cores']} cores of {here['processor']}; load before: {here['load']}")
-    pictures, videos = finding_ms(YuNet()), finding_ms(YuNet().for_video())
-    print(f"finding faces: {pictures:.1f} ms, as in pictures; {videos:.1f} ms, as in videos")
-    print(COLUMNS)
-    print(" | ".join(["---"] * (COLUMNS.count("|") + 1)))
-    for path in models:
-        print(row(path), flush=True)
+    measure_models(arguments.model or [PUBLISHED], here)
 
 
 if __name__ == "__main__":

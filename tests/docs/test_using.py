@@ -81,3 +81,13 @@ def test_the_figures_of_small_faces_are_those_of_the_committed_files() -> None:
     assert {*found["faces"].values()} == {93, 86} and f"took {found['decoding_ms']} ms more" in page
     for once, twice in (ways.values() for ways in found["changed"].values()):
         assert once == twice
+
+
+def test_the_speeds_are_those_of_the_committed_file() -> None:
+    page = (ROOT / "docs/using.md").read_text(encoding="utf-8")
+    result = json.loads((ROOT / "benchmarks/results/speed.json").read_text())
+    for model, figures in result["models"].items():
+        assert f"| {' | '.join([model, *(f'{value:g}' for value in figures.values())])} |" in page
+    finding = result["finding_ms"]
+    assert f"{finding['pictures']:g} ms in a picture, {finding['videos']:g} ms in a frame" in page
+    assert result["machine"]["load"] <= 0.3
