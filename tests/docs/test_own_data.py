@@ -1,5 +1,6 @@
 """docs/own-data.md: its example cuts the faces out of photographs, so that they can be learnt from."""
 
+import json
 import re
 from pathlib import Path
 
@@ -23,3 +24,12 @@ def test_the_example_cuts_the_most_prominent_face(tmp_path: Path, monkeypatch: p
     sheet = decode_image((photos / "sheet.png").read_bytes())
     first = YuNet().find(sheet)[0]
     assert (decode_image(cut.read_bytes()) == crop_face(sheet, first.box, first.roll_deg)).all()
+
+
+def test_the_memory_of_many_pictures_is_that_of_the_benchmark() -> None:
+    page = " ".join((ROOT / "docs/own-data.md").read_text(encoding="utf-8").split())
+    sizes = json.loads((ROOT / "benchmarks/results/growth.json").read_text())
+    assert f"from {sizes['1']['images']:,} to {sizes['10']['images']:,} pictures" in page
+    for name in ("split", "preprocess@train", "train@0", "evaluate"):
+        once, ten = (sizes[size]["stages"][name]["peak_memory_mb"] for size in ("1", "10"))
+        assert f"from {once:,} to {ten:,} MB in `{name.partition('@')[0]}`" in page
