@@ -46,6 +46,7 @@ lock: .venv/dev  ## make the locks anew from pyproject.toml
 # The dev lock is a superset of the pipeline's, so either marker serves `make repro`.
 .venv/pipeline: requirements.lock
 	@test ! -e .venv/dev || test requirements-dev.lock -nt .venv/dev || { touch $@; exit 0; }; \
+	echo "installing TensorFlow, DVC and what they need into .venv: some minutes"; \
 	{ test -x $(BIN)/python || $(PYTHON) -m venv .venv; } \
 	&& python -m pip install --quiet --require-hashes -r requirements.lock \
 	&& python -m pip install --quiet --no-deps --no-build-isolation --editable . && touch $@

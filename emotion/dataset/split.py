@@ -205,7 +205,7 @@ def _too_large(name: str, fraction: float, groups: np.ndarray) -> DatasetError:
     return DatasetError(
         f"split.{name}_fraction is {fraction}, but no group of split.group_by can be held out for it: of {len(sizes)} "
         f"groups (with their copies) of {len(groups):,} pictures the smallest has {sizes.min():,}; raise the fraction, "
-        "or group more finely"
+        "group more finely, or, where near copies join different groups, set split.group_duplicates: exact"
     )
 
 

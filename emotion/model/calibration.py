@@ -30,12 +30,16 @@ def cross_entropy(targets: np.ndarray, probabilities: np.ndarray) -> float:
 def fit_temperature(targets: np.ndarray, logits: np.ndarray) -> float:
     """Find the temperature that minimises the cross-entropy of softmax(logits / temperature).
 
+    It is 1 where every face is right: such a set does not tell how often the model errs, and the cross-entropy would
+    fall for as long as the probabilities are sharpened.
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks" (https://arxiv.org/abs/1706.04599).
 
     Args:
         logits: float [n, label_count]; logarithms of probabilities work too.
     """
     logits = logits.astype(np.float64)
+    if (logits.argmax(axis=1) == targets.argmax(axis=1)).all():
+        return 1.0
 
     def loss(log_temperature: float) -> float:
         scaled = log_softmax(logits / np.exp(log_temperature), axis=1)

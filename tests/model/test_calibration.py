@@ -27,3 +27,9 @@ def test_the_fitted_temperature_is_a_minimum_and_leaves_the_accuracy() -> None:
     loss = {factor: log_loss(labels, probabilities_from(logits, best * factor)) for factor in (0.95, 1.0, 1.05)}
     assert loss[1.0] < min(loss[0.95], loss[1.05])
     assert accuracy(labels, probabilities_from(logits, best)) == accuracy(labels, logits)
+
+
+def test_faces_that_are_all_right_do_not_sharpen_the_probabilities() -> None:
+    logits = np.array([[2.0, 0.0], [0.0, 1.0], [3.0, 1.0]])
+    assert fit_temperature(np.eye(2)[[0, 1, 0]], logits) == 1.0
+    assert fit_temperature(np.eye(2)[[0, 1, 1]], logits) > 1.0
