@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from emotion.dataset.archive.faces import list_faces, read_faces
+from emotion.dataset.archive.zip_entries import MAX_PICTURE_BYTES
 from emotion.dataset.images import ImageError, decode_face
 from emotion.dataset.picture_files import pictures_below
 from emotion.foundation.errors import UserError
 from emotion.foundation.files import write_entry, written_whole
 from emotion.inference.models import KerasModel, LiteRTModel, OnnxModel, import_keras
-from emotion.inference.predictor import MAX_FILE_BYTES
 from emotion.install_hint import install_command
 from emotion.model.about import ABOUT_ENTRY, ModelAbout, format_about, read_about
 from emotion.runtime.quiet import import_tensorflow, quietly
@@ -289,7 +289,7 @@ def _filed(folder: Path) -> Iterator[tuple[str, bytes]]:
     if not folder.is_dir():
         raise UserError(f"{folder} does not exist; name a folder of face crops or data/raw/faces.zip")
     for path in _spread(pictures_below(folder)):
-        if path.stat().st_size <= MAX_FILE_BYTES:
+        if path.stat().st_size <= MAX_PICTURE_BYTES:
             yield path.parent.name, path.read_bytes()
 
 

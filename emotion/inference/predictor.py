@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from emotion.dataset.archive.zip_entries import MAX_PICTURE_BYTES
 from emotion.dataset.images import MAX_PIXELS, ImageError, decode_image, resize_face
 from emotion.foundation.errors import UserError
 from emotion.inference.detector import Box, Detector, FirstOnly, YuNet, crop_face
@@ -24,7 +25,6 @@ from emotion.inference.given.prior import TRAINING, parse_prior
 from emotion.inference.models import PUBLISHED, FaceModel, open_model
 
 UNCERTAIN = "uncertain"
-MAX_FILE_BYTES = 500_000_000  # of a picture: five for each pixel of the largest that is decoded
 _GROUP_PIXELS = 40_000_000  # of the pictures held in memory at once
 ChannelOrder = Literal["rgb", "bgr"]
 Picture = str | Path | bytes | np.ndarray
@@ -302,7 +302,7 @@ def _read_file(path: Path) -> bytes:
             raise ImageError("a folder, not a picture")
         if path.exists() and not path.is_file():
             raise ImageError("not a regular file")
-        if (size_bytes := path.stat().st_size) > MAX_FILE_BYTES:
+        if (size_bytes := path.stat().st_size) > MAX_PICTURE_BYTES:
             raise ImageError(f"{size_bytes / 1e6:,.0f} MB large, more than any picture")
         return path.read_bytes()
     except FileNotFoundError:
