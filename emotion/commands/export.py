@@ -2,7 +2,8 @@
 
 Formats: litert (.tflite), onnx, savedmodel (a folder), h5, weights (.weights.h5). The largest difference of a
 probability before and after is printed; over the bound (--max-difference) nothing is written and it is an error. The
-accuracy of both is printed where the --faces folder has a subfolder for each label.
+accuracy of both is printed where the --faces folder has a subfolder for each label. Several models become one that
+answers with their average: for the labels that all know, and with the first one's prior.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from emotion.inference.export import FORMATS, export
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `emotion export`."""
-    parser.add_argument("model", type=Path, help="a .keras made by the pipeline")
+    parser.add_argument("models", type=Path, nargs="+", metavar="model", help="a .keras made by the pipeline")
     parser.add_argument("output", type=Path, help="the file, or for savedmodel the folder, to write")
     parser.add_argument("--format", required=True, choices=FORMATS)
     precision = parser.add_mutually_exclusive_group()
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Export and print the comparison."""
     precision = "float16" if arguments.float16 else "int8" if arguments.int8 else "float32"
     report = export(
-        arguments.model,
+        arguments.models,
         arguments.output,
         format_name=arguments.format,
         precision=precision,

@@ -17,6 +17,7 @@ from emotion.dataset.images import ImageError, decode_face
 from emotion.dataset.picture_files import pictures_below
 from emotion.foundation.errors import UserError
 from emotion.foundation.files import write_entry, written_whole
+from emotion.inference.averaged import average_about, average_network, average_probabilities
 from emotion.inference.models import KerasModel, LiteRTModel, OnnxModel, import_keras
 from emotion.install_hint import install_command
 from emotion.model.about import ABOUT_ENTRY, ModelAbout, format_about, read_about
@@ -67,7 +68,7 @@ class Report:
 
 
 def export(
-    model_path: Path,
+    models: Sequence[Path],
     output: Path,
     *,
     format_name: str,
@@ -75,20 +76,23 @@ def export(
     faces_path: Path | None = None,
     max_difference: float | None = None,
 ) -> Report:
-    """Convert a model and compare it with the original.
+    """Convert a model, or the average of several (`emotion.inference.averaged`), and compare it with the original.
 
     Args:
-        model_path: a .keras made by the pipeline.
+        models: .keras files made by the pipeline; of several, one model is written that answers with their average.
         output: file to write; a folder for savedmodel.
         format_name: one of FORMATS.
         precision: float32, float16 or int8; other than float32 for litert only.
         faces_path: face crops to compare on; None draws some.
         max_difference: bound on the difference of a probability; None takes the one for the precision.
 
-    Raises UserError: no such model, a missing extra, unusable faces, or a difference over the bound.
+    Raises UserError: no such model, models that cannot be averaged, a missing extra, unusable faces, or a difference
+    over the bound.
     """
-    _check(model_path, output, format_name, precision)
-    about = read_about(model_path)
+    for path in models:
+        _check(path, output, format_name, precision)
+    abouts = [read_about(path) for path in models]
+    about = average_about(abouts) if len(models) > 1 else abouts[0]
     try:
         import_keras()
     except ImportError:
@@ -96,18 +100,21 @@ def export(
     from emotion.model.file import load_model
 
     faces, labels = comparison_faces(faces_path, about)
-    original = KerasModel(model_path)
-    model, _ = load_model(model_path)
+    originals = [KerasModel(path) for path in models]
+    networks = [load_model(path)[0] for path in models]
+    model = average_network(networks, abouts, about) if len(models) > 1 else networks[0]
     kind = FORMATS[format_name]
     bound = MAX_DIFFERENCE[precision] if max_difference is None else max_difference
     with _written(output) as temporary:
         kind.write(model, temporary, about, precision=precision, faces=faces)
-        before = _in_batches(original.probabilities, faces)
+        answers = [_in_batches(original.probabilities, faces) for original in originals]
+        before = average_probabilities(answers, abouts, about) if len(models) > 1 else answers[0]
         after = _in_batches(kind.read(temporary, model), faces)
         difference = np.abs(before - after)
         if not np.isfinite(after).all() or difference.max() > bound:
+            names = " and ".join(map(str, models))
             raise UserError(
-                f"{output} would differ from {model_path} by up to {difference.max():.3g} in a probability, more than "
+                f"{output} would differ from {names} by up to {difference.max():.3g} in a probability, more than "
                 f"{bound:g}; nothing was written. Another --format or precision, or a larger --max-difference, may do"
             )
     accuracies = None

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.others import read_weights, scores
+from benchmarks.others import read_weights, scores, under_priors
+from emotion.model.about import ModelAbout
 from tests.support import evaluated
 from tools.docs.other_models import other_models_text
 
@@ -39,3 +40,14 @@ def test_faces_without_a_label_do_not_count_and_labels_weigh_the_same() -> None:
     assert (found["faces"], found["accuracy"]) == (5, 0.6)
     assert found["mean_recall"] == pytest.approx((2 / 3 + 1 + 0) / 3, abs=1e-4)
     assert found["low"] < 0.6 < found["high"]
+
+
+def test_under_a_prior_other_labels_are_dropped_and_the_rest_is_moved() -> None:
+    about = ModelAbout(["contempt", "happy", "sad"], 48, 1, 1.0, {}, [0.5, 0.25, 0.25])
+    answers = np.array([[0.4, 0.4, 0.1], [0.0, 0.6, 0.4], [0.2, 0.4, 0.4], [1.0, 0.0, 0.0]])
+    found = under_priors(["happy", "sad", "sad", "contempt"], answers, about, {"happy": 0.25, "sad": 0.75})
+    # three times as many sad ones: 0.4 and 0.3; 0.6 and 1.2; 0.4 and 1.2
+    assert found["training"]["accuracy"] == 1
+    assert found["training"]["log_loss"] == pytest.approx(-np.log(4 / 7 * 2 / 3 * 3 / 4) / 3, abs=1e-4)
+    assert found["even"]["accuracy"] == 0.5  # happy is found; of the sad ones neither: 0.4 of 1, and a tie
+    assert found["even"]["log_loss"] == pytest.approx(-(np.log(0.8) + np.log(0.4 * 0.5) / 2) / 2, abs=1e-4)

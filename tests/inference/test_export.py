@@ -49,7 +49,7 @@ FORMATS = [
 
 @pytest.mark.parametrize(("format_name", "name", "precision"), FORMATS)
 def test_every_format_says_the_same(keras_file, tmp_path, capfd, format_name, name, precision):
-    report = export(keras_file, tmp_path / name, format_name=format_name, precision=precision)
+    report = export([keras_file], tmp_path / name, format_name=format_name, precision=precision)
     assert report.largest <= MAX_DIFFERENCE[precision] and report.faces > 100
     assert report.same_label > 0.9
     assert [entry.name for entry in tmp_path.iterdir()] == [name]
@@ -58,7 +58,7 @@ def test_every_format_says_the_same(keras_file, tmp_path, capfd, format_name, na
 
 @pytest.mark.parametrize("name", ["m.tflite", "m.onnx"])
 def test_an_export_opens_as_the_model_it_is_from(keras_file, tmp_path, name):
-    export(keras_file, tmp_path / name, format_name="onnx" if name.endswith("onnx") else "litert")
+    export([keras_file], tmp_path / name, format_name="onnx" if name.endswith("onnx") else "litert")
     exported, original = open_model(tmp_path / name), open_model(keras_file)
     assert exported.about == original.about == ABOUT
     faces = np.random.default_rng(0).integers(0, 256, (5, 24, 24, 3), np.uint8)
@@ -70,7 +70,7 @@ def test_an_export_opens_as_the_model_it_is_from(keras_file, tmp_path, name):
 
 def test_the_same_model_gives_the_same_bytes(keras_file, tmp_path):
     for name in ("a.tflite", "b.tflite"):
-        export(keras_file, tmp_path / name, format_name="litert", precision="float16")
+        export([keras_file], tmp_path / name, format_name="litert", precision="float16")
     assert (tmp_path / "a.tflite").read_bytes() == (tmp_path / "b.tflite").read_bytes()
 
 
@@ -79,7 +79,7 @@ def test_accuracy_is_told_for_labelled_faces_and_damaged_ones_are_skipped(keras_
         (tmp_path / "faces" / label).mkdir(parents=True)
         (tmp_path / "faces" / label / "a.png").write_bytes(png(drawn_face(number)))
     (tmp_path / "faces" / "glad" / "b.png").write_bytes(b"junk")
-    report = export(keras_file, tmp_path / "m.tflite", format_name="litert", faces_path=tmp_path / "faces")
+    report = export([keras_file], tmp_path / "m.tflite", format_name="litert", faces_path=tmp_path / "faces")
     assert report.faces == 3 and report.accuracies is not None
     assert report.accuracies[0] == pytest.approx(report.accuracies[1])
     assert "accuracy" in report.lines()[-1]
@@ -87,7 +87,7 @@ def test_accuracy_is_told_for_labelled_faces_and_damaged_ones_are_skipped(keras_
 
 def test_a_difference_over_the_bound_leaves_nothing_behind(keras_file, tmp_path):
     with pytest.raises(UserError, match="nothing was written"):
-        export(keras_file, tmp_path / "m.tflite", format_name="litert", precision="int8", max_difference=1e-9)
+        export([keras_file], tmp_path / "m.tflite", format_name="litert", precision="int8", max_difference=1e-9)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -95,9 +95,9 @@ def test_what_is_in_the_way_stays(keras_file, tmp_path):
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "mine.txt").touch()
     with pytest.raises(UserError, match="in the way"):
-        export(keras_file, tmp_path / "m", format_name="savedmodel")
+        export([keras_file], tmp_path / "m", format_name="savedmodel")
     with pytest.raises(UserError, match="the model itself"):
-        export(keras_file, keras_file, format_name="savedmodel")
+        export([keras_file], keras_file, format_name="savedmodel")
 
 
 def test_of_many_faces_some_are_read_spread_evenly(tmp_path, monkeypatch):
