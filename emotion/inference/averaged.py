@@ -5,15 +5,38 @@ about the labels that all know, and moved to the first network's prior by Bayes'
 as they are, one would say that fear is rare and the other that it is not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from emotion.foundation.errors import UserError
-from emotion.inference.models import import_keras
-from emotion.model.about import ModelAbout
+from emotion.inference.models import KerasModel, import_keras
+from emotion.model.about import ModelAbout, read_about
 from emotion.model.prior import reweighted
+
+
+def load_as_one(paths: Sequence[Path]) -> tuple[Any, ModelAbout, Callable[[np.ndarray], np.ndarray]]:
+    """Load .keras files of this project as one Keras model.
+
+    Returns the model, what travels with it, and what answers as it should by the files themselves: uint8
+    [n, size_px, size_px, channels] -> float [n, labels].
+    Raises UserError: no such model, models that cannot be averaged. ImportError without Keras.
+    """
+    abouts = [read_about(path) for path in paths]
+    average = average_about(abouts) if len(paths) > 1 else abouts[0]
+    import_keras()
+    from emotion.model.file import load_model
+
+    networks, files = [load_model(path)[0] for path in paths], [KerasModel(path) for path in paths]
+    if len(paths) == 1:
+        return networks[0], average, files[0].probabilities
+
+    def answer(faces: np.ndarray) -> np.ndarray:
+        return average_probabilities([file.probabilities(faces) for file in files], abouts, average)
+
+    return average_network(networks, abouts, average), average, answer
 
 
 def average_about(abouts: Sequence[ModelAbout]) -> ModelAbout:

@@ -17,10 +17,10 @@ from emotion.dataset.images import ImageError, decode_face
 from emotion.dataset.picture_files import pictures_below
 from emotion.foundation.errors import UserError
 from emotion.foundation.files import write_entry, written_whole
-from emotion.inference.averaged import average_about, average_network, average_probabilities
-from emotion.inference.models import KerasModel, LiteRTModel, OnnxModel, import_keras
+from emotion.inference.averaged import load_as_one
+from emotion.inference.models import LiteRTModel, OnnxModel, import_keras
 from emotion.install_hint import install_command
-from emotion.model.about import ABOUT_ENTRY, ModelAbout, format_about, read_about
+from emotion.model.about import ABOUT_ENTRY, ModelAbout, format_about
 from emotion.runtime.quiet import import_tensorflow, quietly
 
 MAX_DIFFERENCE = {"float32": 1e-3, "float16": 2e-2, "int8": 0.5}  # of a probability, by precision
@@ -91,24 +91,16 @@ def export(
     """
     for path in models:
         _check(path, output, format_name, precision)
-    abouts = [read_about(path) for path in models]
-    about = average_about(abouts) if len(models) > 1 else abouts[0]
     try:
-        import_keras()
+        model, about, original = load_as_one(models)
     except ImportError:
         raise UserError(f"exporting needs Keras: {install_command('pipeline')}") from None
-    from emotion.model.file import load_model
-
     faces, labels = comparison_faces(faces_path, about)
-    originals = [KerasModel(path) for path in models]
-    networks = [load_model(path)[0] for path in models]
-    model = average_network(networks, abouts, about) if len(models) > 1 else networks[0]
     kind = FORMATS[format_name]
     bound = MAX_DIFFERENCE[precision] if max_difference is None else max_difference
     with _written(output) as temporary:
         kind.write(model, temporary, about, precision=precision, faces=faces)
-        answers = [_in_batches(original.probabilities, faces) for original in originals]
-        before = average_probabilities(answers, abouts, about) if len(models) > 1 else answers[0]
+        before = _in_batches(original, faces)
         after = _in_batches(kind.read(temporary, model), faces)
         difference = np.abs(before - after)
         if not np.isfinite(after).all() or difference.max() > bound:
