@@ -7,10 +7,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SOURCES := params.yaml $(wildcard stages/*.py emotion/*.py emotion/*/*.py emotion/*/*/*.py)
 
-.PHONY: help repro test test-all test-emulated docs lint lock verify fer2013 experiments
+.PHONY: help repro test test-all test-emulated docs lint lock verify fer2013 ferplus experiments
 
 help:  ## show what can be made
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -hE '^[a-z0-9 -]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 repro: .venv/pipeline .venv/params-checked  ## run the pipeline: only what changed
 	dvc repro
@@ -60,8 +60,8 @@ lock: .venv/dev  ## make the locks anew from pyproject.toml
 verify: .venv/pipeline  ## run the committed pipeline from scratch in a clone and compare every byte with dvc.lock
 	python -m tools.verify
 
-fer2013: .venv/pipeline  ## run the published recipe on FER2013, from data/local/ or from Kaggle
-	python -m tools.publish rerun fer2013
+fer2013 ferplus: .venv/pipeline  ## run a published recipe, on FER2013's labels or on the crowd's votes, from data/local/ or Kaggle
+	python -m tools.publish rerun $@
 
 # Columns: changed parameters, the headline; `dvc exp show` alone is 300 characters wide. A pipe gets all columns.
 experiments: .venv/pipeline  ## the experiments: what each changed, and its headline metrics

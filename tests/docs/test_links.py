@@ -10,7 +10,7 @@ from tests.support.evaluated import ROOT
 
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
-    for folder in ("", "docs", "docs/experiments", "emotion/published", "results/fer2013", "results/fer2013/models")
+    for folder in ("", "docs", "docs/experiments", "emotion/published", "results/fer2013", "results/ferplus", "results/fer2013/models")
     for path in (ROOT / folder).glob("*.md")
 )
 ON_THE_FORGE = "../../actions/"  # GitHub's own pages, relative to the README as it shows it

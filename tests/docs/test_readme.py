@@ -71,6 +71,17 @@ def test_the_published_run_scores_what_is_said(readme: str) -> None:
     assert scores["members"]["count"] == 2
 
 
+def test_the_run_on_the_crowds_votes_scores_what_is_said(readme: str) -> None:
+    crowd, page = numbers("results/ferplus/metrics/evaluate.json")["crowd"], " ".join(committed("docs/crowd.md").split())
+    agreed, as_person = crowd["agreed"], crowd["model_as_person"]
+    reached = f"**{percent(agreed['accuracy'])} %** | {span(agreed)} |"
+    assert f"FER+, {agreed['faces']:,} test faces on which more than half of ten people agree | {reached}" in readme
+    assert f"crowd's votes, ten views | the same | {row(as_person)}" in readme
+    assert f"ten views, {agreed['faces']:,} faces | none | {reached}" in page
+    of_nine = f"right for {percent(as_person['accuracy'])} % of the faces ({span(as_person)})"
+    assert f"{of_nine}, one person for {percent(crowd['person']['accuracy'])} %" in page
+
+
 def test_the_shipped_model_scores_what_is_said(readme: str) -> None:
     score, measured = numbers("emotion/published/score.json"), numbers("benchmarks/results/others.json")
     shipped = measured["models"]["published"]

@@ -16,26 +16,32 @@ from emotion.foundation.errors import UserError
 from emotion.foundation.params import read_params
 from tools import publish as _publish
 from tools.check_params import problems
-from tools.publish import _keep_predictions, judge, prepare, readme, record, rerun
+from tools.publish import RUNS, _keep_predictions, judge, prepare, readme, record, rerun
 from tools.verify import output_digests
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "results/fer2013"
 
 
-def test_the_published_model_is_the_one_of_its_lock() -> None:
-    digests = {path: md5 for (_, path), md5 in output_digests(PUBLISHED / "dvc.lock").items()}
-    models = list((PUBLISHED / "models").glob("*.keras"))
+@pytest.fixture(params=RUNS)
+def published(request: pytest.FixtureRequest) -> Path:
+    """The folder of each published run."""
+    return ROOT / "results" / str(request.param)
+
+
+def test_the_published_model_is_the_one_of_its_lock(published: Path) -> None:
+    digests = {path: md5 for (_, path), md5 in output_digests(published / "dvc.lock").items()}
+    models = list((published / "models").glob("*.keras"))
     assert len(models) == 1
     for model in models:
         assert hashlib.md5(model.read_bytes()).hexdigest() == digests[f"models/{model.name}"]
         assert model.stat().st_size <= 10e6
 
 
-def test_the_published_metrics_and_predictions_are_those_of_the_lock() -> None:
-    digests = {path: md5 for (_, path), md5 in output_digests(PUBLISHED / "dvc.lock").items()}
+def test_the_published_metrics_and_predictions_are_those_of_the_lock(published: Path) -> None:
+    digests = {path: md5 for (_, path), md5 in output_digests(published / "dvc.lock").items()}
     for path in ("metrics/evaluate.json", "metrics/split.json", "data/predictions.csv"):
-        kept = PUBLISHED / path.removeprefix("data/")
+        kept = published / path.removeprefix("data/")
         assert hashlib.md5(kept.read_bytes()).hexdigest() == digests[path], path
 
 
@@ -49,22 +55,22 @@ def test_each_published_member_predicts_as_its_metrics_say() -> None:
         assert (own.idxmax(axis="columns") == labels).mean() == pytest.approx(accuracy, abs=1e-6)
 
 
-def test_the_published_readme_says_what_the_record_says() -> None:
-    assert readme(PUBLISHED, "fer2013") == (PUBLISHED / "README.md").read_text()
+def test_the_published_readme_says_what_the_record_says(published: Path) -> None:
+    assert readme(published, published.name) == (published / "README.md").read_text()
 
 
-def test_the_published_code_is_a_commit_of_this_history() -> None:
+def test_the_published_code_is_a_commit_of_this_history(published: Path) -> None:
     if (
         subprocess.run(["git", "rev-parse", "--is-shallow-repository"], cwd=ROOT, capture_output=True).stdout
         != b"false\n"
     ):
         pytest.skip("not a full clone: its history cannot be asked")
-    commit = (PUBLISHED / "COMMIT").read_text().strip()
+    commit = (published / "COMMIT").read_text().strip()
     subprocess.run(["git", "merge-base", "--is-ancestor", commit, "HEAD"], cwd=ROOT, check=True)
 
 
-def test_the_published_parameters_still_run() -> None:
-    assert problems(read_params(PUBLISHED / "params.yaml")) == []
+def test_the_published_parameters_still_run(published: Path) -> None:
+    assert problems(read_params(published / "params.yaml")) == []
 
 
 def test_the_defaults_share_optimizer_and_augmentation_with_the_published_run() -> None:
