@@ -10,8 +10,8 @@ from tests.support.evaluated import ROOT
 
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
-    for folder in ("", "docs", "docs/experiments", "emotion/published", "results/fer2013", "results/ferplus", "results/fer2013/models")
-    for path in (ROOT / folder).glob("*.md")
+    for folder in ("", "docs", "docs/experiments", "emotion/published", "results/*", "results/fer2013/models")
+    for path in ROOT.glob(f"{folder}/*.md".lstrip("/"))
 )
 ON_THE_FORGE = "../../actions/"  # GitHub's own pages, relative to the README as it shows it
 

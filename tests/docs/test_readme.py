@@ -72,7 +72,8 @@ def test_the_published_run_scores_what_is_said(readme: str) -> None:
 
 
 def test_the_run_on_the_crowds_votes_scores_what_is_said(readme: str) -> None:
-    crowd, page = numbers("results/ferplus/metrics/evaluate.json")["crowd"], " ".join(committed("docs/crowd.md").split())
+    crowd = numbers("results/ferplus/metrics/evaluate.json")["crowd"]
+    page = " ".join(committed("docs/crowd.md").split())
     agreed, as_person = crowd["agreed"], crowd["model_as_person"]
     reached = f"**{percent(agreed['accuracy'])} %** | {span(agreed)} |"
     assert f"FER+, {agreed['faces']:,} test faces on which more than half of ten people agree | {reached}" in readme
