@@ -79,6 +79,8 @@ def test_the_run_on_the_crowds_votes_scores_what_is_said(readme: str) -> None:
     assert f"FER+, {agreed['faces']:,} test faces on which more than half of ten people agree | {reached}" in readme
     assert f"crowd's votes, ten views | the same | {row(as_person)}" in readme
     assert f"ten views, {agreed['faces']:,} faces | none | {reached}" in page
+    alone = numbers("benchmarks/results/others.json")["models"]["trained on the crowd's votes"]["ferplus"]
+    assert f"| none | {row(alone)}" in page
     of_nine = f"right for {percent(as_person['accuracy'])} % of the faces ({span(as_person)})"
     assert f"{of_nine}, one person for {percent(crowd['person']['accuracy'])} %" in page
 
