@@ -24,6 +24,7 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +38,13 @@ from emotion.dataset.votes import agreed_labels, without_outliers
 from emotion.evaluation.crowd import PersonScores
 from emotion.evaluation.scores import prior_report
 from emotion.foundation.files import write_json
+from emotion.inference.averaged import average_probabilities
 from emotion.inference.export import export
 from emotion.inference.labelled_pictures import wilson_interval
 from emotion.inference.models import PUBLISHED, FaceModel, open_model
 from emotion.model.about import ModelAbout
 from emotion.model.calibration import accuracy
 from emotion.model.file import save_model
-from emotion.model.prior import reweighted
 from emotion.training.network import with_probabilities
 from emotion.votes.ferplus.source import LABELS, read_ferplus, row_of
 
@@ -207,9 +208,8 @@ def under_priors(
     """
     names = [name for name in about.labels if name in shares]
     known = [number for number, label in enumerate(labels) if label in names]
-    columns, truth = [about.labels.index(name) for name in names], [names.index(labels[number]) for number in known]
-    here, index = [shares[name] for name in names], np.array(truth)
-    moved = reweighted(answers[known][:, columns], learnt=[about.prior[column] for column in columns], here=here)
+    here, index = [shares[name] for name in names], np.array([names.index(labels[number]) for number in known])
+    moved = average_probabilities([answers[known]], [about], replace(about, labels=names, prior=here))
     report = prior_report(index, moved, here)
     report["training"]["accuracy"] = accuracy(index, moved)
     report["even"]["accuracy"] = report["even"]["balanced_accuracy"]  # where every label is equally frequent

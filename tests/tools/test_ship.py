@@ -14,6 +14,7 @@ from tools.ship import ship
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # TensorFlow's, Keras' and their converters' own
 
+ROOT = Path(__file__).parents[2]
 COUNTS = {"total": 8, "calm": 4, "cross": 2, "glad": 2}
 
 
@@ -36,4 +37,4 @@ def test_the_average_of_two_runs_ships_and_an_old_run_gets_its_prior(tmp_path):
 
 
 def test_what_ships_is_made_of_the_published_run():
-    assert read_about(PUBLISHED).made_with == read_about(Path("results/fer2013/models/0.keras")).made_with
+    assert read_about(PUBLISHED).made_with == read_about(ROOT / "results/fer2013/models/0.keras").made_with
