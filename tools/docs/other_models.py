@@ -5,6 +5,7 @@ python -m tools.docs.other_models
 
 import json
 from pathlib import Path
+from statistics import fmean
 
 from emotion.report.page import percent, render_text
 from tools.docs.performance import taken
@@ -24,7 +25,12 @@ def other_models_text(result: Path) -> str:
     measured = json.loads(result.read_text())
     ours = [name for name in measured["models"] if name not in ("fer", "face-api")]
     context = {"result": measured, "names": _NAMES, "ours": ours, "taken": taken, "span": span, "percent": percent}
-    return render_text(_TEMPLATE, context)
+    return render_text(_TEMPLATE, {**context, "mean_log_loss": mean_log_loss})
+
+
+def mean_log_loss(scores: dict[str, dict[str, dict[str, float]]]) -> float:
+    """The mean over both kinds of labels and both priors."""
+    return fmean(row["log_loss"] for priors in scores.values() for row in priors.values())
 
 
 def span(scores: dict[str, float]) -> str:

@@ -1,4 +1,4 @@
-"""Take the pictures in docs/: the web page's example, on a desktop and on a telephone, and the report's first page.
+"""Take the pictures in docs/: the example, annotated and on the web page of a desktop and a telephone; the report's top.
 
 python -m tools.docs.screenshots
 
@@ -8,6 +8,7 @@ Needs Chromium, and report.html of the default run: `dvc repro` or `dvc checkout
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs/pictures"
+EXAMPLE = ROOT / "emotion/web/page/example.jpg"
 SCREENS: dict[str, dict[str, Any]] = {  # in CSS pixels
     "page-desktop.png": {"viewport": {"width": 1000, "height": 760}},
     "page-phone.png": {"viewport": {"width": 360, "height": 760}, "device_scale_factor": 1.5, "color_scheme": "dark"},
@@ -45,6 +47,14 @@ def photograph_page(browser: "Browser", folder: Path) -> None:
             page.wait_for_selector("#faces li:nth-child(5)")
             page.screenshot(path=folder / name)
         server.terminate()
+
+
+def annotate_example(picture: Path) -> None:
+    """Write the web page's example as `emotion predict --annotate` writes it."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "emotion.cli", "predict", EXAMPLE, "--annotate", folder]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        shutil.copyfile(Path(folder) / EXAMPLE.name, picture)
 
 
 def photograph_report(browser: "Browser", report: Path, picture: Path) -> None:
@@ -82,6 +92,7 @@ def chromium() -> Iterator["Browser"]:
 def main() -> None:
     """Exit 2 with one line where the report is not the default run's."""
     FOLDER.mkdir(exist_ok=True)
+    annotate_example(FOLDER / "annotated.jpg")
     with chromium() as browser:
         try:
             photograph_report(browser, ROOT / "report.html", FOLDER / "report.png")
