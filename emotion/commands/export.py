@@ -9,7 +9,7 @@ answers with their average: for the labels that all know, and with the first one
 import argparse
 from pathlib import Path
 
-from emotion.inference.export import FORMATS, export
+from emotion.inference.exporting.export import FORMATS, export
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

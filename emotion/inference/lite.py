@@ -13,7 +13,7 @@ from ai_edge_litert.interpreter import Interpreter
 from emotion.foundation.errors import UserError
 from emotion.runtime.quiet import quietly
 
-_MAX_TENSOR_BYTES = 1_000_000_000  # the published network has 13 million
+_MAX_TENSOR_BYTES = 1_000_000_000  # the shipped model has 26 million
 THREADS = min(4, os.cpu_count() or 1)
 
 

@@ -17,7 +17,7 @@ from emotion.inference.memory_bound import memory_bound
 from emotion.install_hint import install_command
 from emotion.model.about import ModelAbout, check_file, check_shapes, parse_about, read_about
 
-PUBLISHED = Path(__file__).parents[1] / "published" / "model.tflite"
+PUBLISHED = Path(__file__).parents[1] / "published" / "model.tflite"  # made by tools/ship.py of two published runs
 _OFF = 0.05  # what rounding to 8 bits may add to a sum of probabilities
 _ABOUT_KEY = "emotion.json"  # of an ONNX file's metadata_props
 

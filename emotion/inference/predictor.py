@@ -86,7 +86,7 @@ class Predictor:
     """Finds the faces in pictures and recognises their emotion; load it once, use it for many.
 
     Args:
-        models: model files (.tflite, .onnx, .keras), whose probabilities are averaged; by default the published one.
+        models: model files (.tflite, .onnx, .keras), whose probabilities are averaged; by default the shipped one.
         detector: what finds faces; None takes every picture as one face crop.
         min_score: 0 to 1; what the default detector is less sure of is no face; others have their own scores.
         prior: how frequent the labels are where the pictures come from: `training` (as where the model learnt), `even`,
@@ -231,7 +231,7 @@ class Predictor:
 
 
 def predict_emotion(picture: Picture, *, channel_order: ChannelOrder = "rgb") -> Prediction:
-    """Find the faces in one picture and recognise their emotion with the published model.
+    """Find the faces in one picture and recognise their emotion with the model that ships with the package.
 
     Args:
         picture: a path, an image file's bytes, or uint8 [height, width] or [height, width, 3], 0-255.
@@ -338,7 +338,7 @@ def _stacked(faces: Sequence[np.ndarray], model: FaceModel) -> np.ndarray:
 
 def _common_labels(models: Sequence[FaceModel], names: Sequence[str | Path]) -> list[str]:
     if not models:
-        raise UserError("no model given; leave `models` out for the published one")
+        raise UserError("no model given; leave `models` out for the shipped one")
     first = models[0].about.labels
     for model, name in zip(models, names, strict=True):
         if model.about.labels != first:

@@ -12,7 +12,7 @@ from PIL import Image
 from emotion.dataset.images import ImageError
 from emotion.dataset.labels import EMOTIONS
 from emotion.foundation.errors import UserError
-from emotion.inference.export import append_about
+from emotion.inference.exporting.export import append_about
 from emotion.inference.given.boxes import BoxError
 from emotion.inference.models import PUBLISHED
 from emotion.inference.predictor import Predictor, predict_emotion

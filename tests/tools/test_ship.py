@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emotion.inference.averaged import average_about
+from emotion.inference.exporting.averaged import average_about
 from emotion.inference.models import PUBLISHED, open_model
 from emotion.model.about import ModelAbout, read_about
+from tests.support.sample_pictures import drawn_face
 from tests.support.saved_models import LABELLED, VOTED, save_network
 from tools.ship import ship
 
@@ -41,3 +42,11 @@ def test_what_ships_is_made_of_the_published_runs():
     shipped = read_about(PUBLISHED)
     assert shipped.labels == labelled.labels  # without contempt, which only the second knows
     assert shipped.made_with == {"average_of": [labelled.made_with, voted.made_with]}
+
+
+def test_what_ships_answers_as_the_published_runs_do(tmp_path):
+    runs = [ROOT / "results" / run for run in ("fer2013", "ferplus")]
+    ship(runs, tmp_path / "model.tflite", None)
+    faces = np.stack([drawn_face(number, 48)[..., None] for number in range(7)])
+    shipped, again = (open_model(path).probabilities(faces) for path in (PUBLISHED, tmp_path / "model.tflite"))
+    np.testing.assert_allclose(shipped, again, atol=1e-3)

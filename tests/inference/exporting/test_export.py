@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from emotion.foundation.errors import UserError
-from emotion.inference import export as exporting
-from emotion.inference.export import MAX_DIFFERENCE, append_about, comparison_faces, export
+from emotion.inference.exporting import export as exporting
+from emotion.inference.exporting.export import MAX_DIFFERENCE, append_about, comparison_faces, export
 from emotion.inference.models import PUBLISHED, import_keras, open_model
 from emotion.model.about import ModelAbout, read_about
 from tests.support.sample_pictures import drawn_face, png

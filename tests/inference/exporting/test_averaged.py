@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from emotion.foundation.errors import UserError
-from emotion.inference.averaged import average_about, average_probabilities
-from emotion.inference.export import export
+from emotion.inference.exporting.averaged import average_about, average_probabilities
+from emotion.inference.exporting.export import export
 from emotion.inference.models import open_model
 from emotion.model.about import ModelAbout
 from tests.support.saved_models import LABELLED, VOTED, save_network

@@ -17,7 +17,7 @@ from emotion.dataset.images import ImageError, decode_face
 from emotion.dataset.picture_files import pictures_below
 from emotion.foundation.errors import UserError
 from emotion.foundation.files import write_entry, written_whole
-from emotion.inference.averaged import load_as_one
+from emotion.inference.exporting.averaged import load_as_one
 from emotion.inference.models import LiteRTModel, OnnxModel, import_keras
 from emotion.install_hint import install_command
 from emotion.model.about import ABOUT_ENTRY, ModelAbout, format_about
@@ -76,7 +76,7 @@ def export(
     faces_path: Path | None = None,
     max_difference: float | None = None,
 ) -> Report:
-    """Convert a model, or the average of several (`emotion.inference.averaged`), and compare it with the original.
+    """Convert a model, or the average of several (as in averaged.py), and compare it with the original.
 
     Args:
         models: .keras files made by the pipeline; of several, one model is written that answers with their average.
