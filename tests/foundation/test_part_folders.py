@@ -15,7 +15,7 @@ from emotion.foundation.errors import UserError
 from emotion.foundation.files import write_file, written_whole
 from emotion.foundation.part_folders import final_name
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def tree(folder: Path) -> dict[str, Any]:
