@@ -1,1 +1,1 @@
-"""One module per subcommand of `emotion`, listed in emotion/cli.py."""
+"""The subcommands of `emotion`, which emotion/cli.py lists, and the options and the progress bar that they share."""

@@ -10,7 +10,7 @@ from emotion.inference.models import PUBLISHED, open_model
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `emotion about`."""
-    parser.add_argument("model", nargs="?", type=Path, default=PUBLISHED, help="default: the published model")
+    parser.add_argument("model", nargs="?", type=Path, default=PUBLISHED, help="default: the one in the package")
 
 
 def run(arguments: argparse.Namespace) -> int:

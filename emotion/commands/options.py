@@ -18,7 +18,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         action="append",
         metavar="FILE",
-        help=".tflite, .onnx or .keras; repeat it to average several (default: the published model)",
+        help=".tflite, .onnx or .keras; repeat it to average several (default: the one in the package)",
     )
     parser.add_argument("--no-detect", action="store_true", help="each picture is one face crop: do not look for faces")
     parser.add_argument(

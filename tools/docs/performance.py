@@ -5,9 +5,11 @@ python -m tools.docs.performance
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.tutorials import TARGETS, Point, best, minutes_to, read_points, times_fewer
 from emotion.palette import LINES
 from emotion.report.charts import drawn, png
 from emotion.report.page import percent, render_text
@@ -23,8 +25,26 @@ def performance_text(results: Path) -> str:
     """The page that these results make; it lacks what tutorials, precision or seeds tell where that is not there."""
     found = {name: results / f"{name}.json" for name in ("tutorials", "steps", "precision", "seeds", "growth")}
     context = {name: json.loads(path.read_text()) if path.exists() else None for name, path in found.items()}
-    helpers = (whole, reached, fewer, times, taken, milliseconds, share)
-    return render_text(_TEMPLATE, {**context, "growing": GROWING, **{helper.__name__: helper for helper in helpers}})
+    helpers = (whole, best, reached, fewer, times, taken, milliseconds, share)
+    context |= {"curves": curves(results), "growing": GROWING, "targets": TARGETS}
+    return render_text(_TEMPLATE, {**context, **{helper.__name__: helper for helper in helpers}})
+
+
+def curves(results: Path) -> dict[str, list[Point]]:
+    """The learning curves that `benchmarks.tutorials` left there: `tutorials` and `project`."""
+    found = {"tutorials": results / "tutorials_curve.csv", "project": results / "tutorials_project_curve.csv"}
+    return {name: read_points(path) for name, path in found.items() if path.exists()}
+
+
+def curves_picture(tutorials: Sequence[Point], project: Sequence[Point]) -> bytes:
+    """Draw the validation accuracy of both over the minutes, as a PNG."""
+    with drawn(7.0, 4.2) as (figure, axes):
+        for name, curve, colour in (("this project", project, LINES[0]), ("tutorials", tutorials, LINES[3])):
+            minutes, accuracies = zip(*curve, strict=True)
+            axes.plot(minutes, [100 * accuracy for accuracy in accuracies], ".-", color=colour, label=name)
+        axes.set(xlabel="minutes of training and validating", ylabel="accuracy on validation faces, %", xlim=(0, None))
+        axes.legend(loc="lower right")
+        return png(figure)
 
 
 def growth_picture(growth: dict[str, Any]) -> bytes:
@@ -74,30 +94,31 @@ def times(ratio: float | None) -> str:
     return "–" if ratio is None else f"{whole(ratio)}×"
 
 
-def reached(summary: dict[str, Any]) -> str:
-    """When a training reached the target, or how far it got."""
-    if summary["minutes_to_target"] is not None:
-        return f"{summary['minutes_to_target']:.1f}"
-    return f"never: {percent(summary['best_val_accuracy'])} at best in {summary['minutes']:.1f}"
+def reached(target: float, curve: Sequence[Point]) -> str:
+    """After how many minutes a training reached the target."""
+    minutes = minutes_to(target, curve)
+    return "never" if minutes is None else f"{minutes:.1f}"
 
 
-def fewer(comparison: dict[str, Any]) -> str:
-    """How many times fewer minutes to the target; a dash where the tutorials stopped too early to tell."""
-    if comparison["to_target_is_a_lower_bound"] and (comparison["to_target"] or 0) < 1:
+def fewer(target: float, slow: Sequence[Point], fast: Sequence[Point]) -> str:
+    """How many times fewer minutes to the target; a dash where the slow one stopped too early to tell."""
+    ratio, is_a_lower_bound = times_fewer(target, slow, fast)
+    if ratio is None or (is_a_lower_bound and ratio < 1):
         return "–"
-    bound = "at least " if comparison["to_target_is_a_lower_bound"] and comparison["to_target"] is not None else ""
-    return bound + times(comparison["to_target"])
+    return f"{'at least ' if is_a_lower_bound else ''}{times(ratio)}"
 
 
 def main() -> None:
     """Write the page."""
     parser = argparse.ArgumentParser(prog="python -m tools.docs.performance", description=main.__doc__)
     parser.add_argument("--results", type=Path, default=_RESULTS, help="folder of the benchmarks' JSON")
-    parser.add_argument("--docs", type=Path, default=_ROOT / "docs", help="folder for performance.md")
+    parser.add_argument("--docs", type=Path, default=_ROOT / "docs", help="folder for performance.md and pictures/")
     arguments = parser.parse_args()
     (arguments.docs / "performance.md").write_text(performance_text(arguments.results))
     if (growth := arguments.results / "growth.json").exists():
-        (arguments.docs / "growth.png").write_bytes(growth_picture(json.loads(growth.read_text())))
+        (arguments.docs / "pictures/growth.png").write_bytes(growth_picture(json.loads(growth.read_text())))
+    if both := curves(arguments.results):
+        (arguments.docs / "pictures/tutorials.png").write_bytes(curves_picture(both["tutorials"], both["project"]))
 
 
 if __name__ == "__main__":

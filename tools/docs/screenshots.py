@@ -1,4 +1,4 @@
-"""Take the pictures in docs/: the example, annotated and on the web page of a desktop and a telephone; the report's top.
+"""Take the pictures in docs/: the example, annotated and on the web page (desktop, telephone); the report's top.
 
 python -m tools.docs.screenshots
 
