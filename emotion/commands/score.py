@@ -1,8 +1,8 @@
 """How good a model is on your own pictures: a folder with one subfolder for each label.
 
 Prints the accuracy with a 95 % interval, the recall of each label, and the confusion matrix. Unless --no-detect is
-given, the most prominent face of each picture counts; pictures without a face are counted but not scored. Subfolders
-that are called otherwise than the model's labels are named with --labels.
+given, the most prominent face of each picture counts; pictures without a face are counted but not scored. If
+subfolders are not named after the model's labels, --labels says which is which.
 """
 
 import argparse

@@ -305,7 +305,7 @@ def _check_same_space(study: Any, drawn_from: Mapping[str, Any]) -> None:
                 distributions.check_distribution_compatibility(trial.distributions[key], drawn_from[key])
             except ValueError as error:
                 raise UserError(
-                    f"{key}: this study searched otherwise before ({error}); give it another --name"
+                    f"{key}: this study searched it differently before ({error}); give it another --name"
                 ) from None
 
 

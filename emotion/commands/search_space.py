@@ -21,7 +21,7 @@ def read_space(path: Path) -> dict[str, dict[str, Any]]:
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; see docs/search.md for what it holds") from None
     except (OSError, ValueError, YAMLError) as error:
-        raise UserError(f"{path} is no YAML ({error})") from None
+        raise UserError(f"{path} is not valid YAML ({error})") from None
     if not isinstance(space, dict) or not space:
         raise UserError(
             f"{path} must map parameters' full keys to ranges, such as train.learning_rate: {{low: 0.01, high: 0.1}}"
@@ -33,7 +33,7 @@ def read_space(path: Path) -> dict[str, dict[str, Any]]:
         try:
             distribution(choice)
         except (TypeError, ValueError, ArithmeticError) as error:
-            raise UserError(f"{path}: {key}: {choice} is no range to choose from ({error})") from None
+            raise UserError(f"{path}: {key}: {choice} is not a valid range ({error})") from None
     return space
 
 

@@ -79,7 +79,8 @@ def test_no_picture_with_a_row_is_one_line(capsys: pytest.CaptureFixture[str]) -
     assert predict(".", "--boxes", "b.csv") == 2
     out, err = capsys.readouterr()
     assert out == "" and err == (
-        "emotion: --boxes b.csv has no row for any of the pictures: it names elsewhere.png, and here is none.png\n"
+        "emotion: --boxes b.csv has no row for any of the pictures: "
+        "its first path is elsewhere.png, the first picture given none.png\n"
     )
 
 

@@ -132,7 +132,7 @@ def test_min_confidence_gives_uncertain(pictures, capsys):
         (["predict", "a.png", "--model", "gone.tflite"], "gone.tflite does not exist"),
         (
             ["predict", "a.png", "--csv", "new.csv"],
-            "new.csv is no picture; to write the result there, say --output new",
+            "new.csv is not a picture; to write the result there, use --output new",
         ),
         (["predict", "a.png", "--output", "tests"], "--output tests is a folder"),
         (["predict", "a.png", "--largest", "--no-detect"], "leave one out"),

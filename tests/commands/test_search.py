@@ -149,7 +149,7 @@ def test_a_study_is_not_mixed_with_another_space(tmp_path: Path) -> None:
     search.search(search.open_study("s", seed=0, folder=tmp_path), SPACE, Budget(2, None), Pretended)
     wider = {**SPACE, "train.optimizer": {"choices": ["sgd", "adam", "adamw"]}}
     again = search.open_study("s", seed=0, folder=tmp_path)
-    with pytest.raises(UserError, match=r"train\.optimizer: this study searched otherwise .* another --name"):
+    with pytest.raises(UserError, match=r"train\.optimizer: this study searched it differently .* another --name"):
         search.search(again, wider, Budget(4, None), Pretended)
     assert all(trial.state.is_finished() for trial in again.trials)
 
