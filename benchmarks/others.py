@@ -250,6 +250,18 @@ def face_ms(models: dict[str, FaceModel]) -> dict[str, float]:
     return medians([{name: median_ms(work, 50) for name, work in works.items()} for _ in range(TURNS)])
 
 
+def open_models(arguments: argparse.Namespace, folder: Path) -> dict[str, tuple[FaceModel, int]]:
+    """The models that were asked for and the shipped one, each with the bytes of its weights."""
+    opened: dict[str, tuple[FaceModel, int]] = {}
+    if arguments.fer:
+        opened["fer"] = convert(fer_model(arguments.fer, folder), folder, "fer")
+    if arguments.face_api:
+        opened["face-api"] = convert(face_api_model(arguments.face_api), folder, "face_api")
+    for label, path in [("published", PUBLISHED), *arguments.model]:
+        opened[label] = open_model(path), path.stat().st_size
+    return opened
+
+
 def _named(text: str) -> tuple[str, Path]:
     name, separator, path = text.partition("=")
     if not separator:
@@ -269,13 +281,7 @@ def main() -> None:
     )
     arguments, here = begin(parser)
     with tempfile.TemporaryDirectory() as name:
-        folder, opened = Path(name), dict[str, tuple[FaceModel, int]]()
-        if arguments.fer:
-            opened["fer"] = convert(fer_model(arguments.fer, folder), folder, "fer")
-        if arguments.face_api:
-            opened["face-api"] = convert(face_api_model(arguments.face_api), folder, "face_api")
-        for label, path in [("published", PUBLISHED), *arguments.model]:
-            opened[label] = open_model(path), path.stat().st_size
+        opened = open_models(arguments, Path(name))
         durations = face_ms({label: model for label, (model, _) in opened.items()})
         trained, paths = (list_pictures(arguments.fer2013, split) for split in ("train", "test"))
         pictures = read_pictures(arguments.fer2013, paths)
