@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from benchmarks.tutorials import TARGETS, Point, best, minutes_to, read_points, times_fewer
 from emotion.palette import LINES
 from emotion.report.charts import drawn, png
@@ -17,6 +19,7 @@ from emotion.report.page import percent, render_text
 _TEMPLATE = Path(__file__).parent / "templates/performance.md.j2"
 _ROOT = Path(__file__).parents[2]
 _RESULTS = _ROOT / "benchmarks/results"
+_PUBLISHED = _ROOT / "results/fer2013/metrics/history/0.csv"
 GROWING = ("download", "split", "preprocess@train", "train@0", "evaluate", "report")  # the other two are like the third
 NOT_MEASURABLE = "not measurable"
 
@@ -26,7 +29,8 @@ def performance_text(results: Path) -> str:
     found = {name: results / f"{name}.json" for name in ("tutorials", "steps", "precision", "seeds", "growth")}
     context = {name: json.loads(path.read_text()) if path.exists() else None for name, path in found.items()}
     helpers = (whole, best, reached, fewer, times, taken, milliseconds, share)
-    context |= {"curves": curves(results), "growing": GROWING, "targets": TARGETS}
+    published = pd.read_csv(_PUBLISHED).set_index("epoch")["val_accuracy"]
+    context |= {"curves": curves(results), "growing": GROWING, "targets": TARGETS, "published": published}
     return render_text(_TEMPLATE, {**context, **{helper.__name__: helper for helper in helpers}})
 
 
