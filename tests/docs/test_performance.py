@@ -18,6 +18,7 @@ from emotion.dataset.archive.faces import list_faces, read_faces
 from emotion.runtime import processor
 from tests.support import evaluated
 from tools.docs.performance import (
+    curves,
     curves_picture,
     fewer,
     milliseconds,
@@ -36,6 +37,14 @@ FAST = [Point(1, 0.40), Point(2, 0.61), Point(3, 0.68)]
 def test_the_page_is_what_the_committed_numbers_make() -> None:
     page = (evaluated.ROOT / "docs/performance.md").read_text()
     assert page == performance_text(evaluated.ROOT / "benchmarks/results"), "run `python -m tools.docs.performance`"
+
+
+def test_the_readme_has_the_minutes_of_the_curves() -> None:
+    both = curves(evaluated.ROOT / "benchmarks/results")
+    theirs = tutorials.best(both["tutorials"])
+    ours = tutorials.minutes_to(theirs.val_accuracy, both["project"])
+    readme = " ".join((evaluated.ROOT / "README.md").read_text().split())
+    assert f"its best accuracy in {theirs.minutes:.0f} minutes takes this project {ours:.0f} (" in readme
 
 
 def test_the_networks_table_is_what_the_committed_numbers_make() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from emotion import cli
+from emotion.inference.models import PUBLISHED
 from tests.support.evaluated import ROOT
 from tests.support.sample_pictures import write_examples
 
@@ -83,11 +84,18 @@ def test_the_figures_of_small_faces_are_those_of_the_committed_files() -> None:
         assert once == twice
 
 
+def test_the_score_that_is_shown_is_the_shipped_models() -> None:
+    shrunk = json.loads((ROOT / "benchmarks/results/small_labels.json").read_text())["accuracy"]
+    shown = printed("emotion score private_test --no-detect")[0]
+    assert shown.startswith(f"accuracy {100 * shrunk['48']:.2f}%")
+
+
 def test_the_speeds_are_those_of_the_committed_file() -> None:
     page = (ROOT / "docs/using.md").read_text(encoding="utf-8")
     result = json.loads((ROOT / "benchmarks/results/speed.json").read_text())
     for model, figures in result["models"].items():
         assert f"| {' | '.join([model, *(f'{value:g}' for value in figures.values())])} |" in page
+    assert result["models"]["model.tflite"]["MB"] == pytest.approx(PUBLISHED.stat().st_size / 1e6, abs=0.01)
     finding = result["finding_ms"]
     assert f"{finding['pictures']:g} ms in a picture, {finding['videos']:g} ms in a frame" in page
     assert result["machine"]["load"] <= 0.3
