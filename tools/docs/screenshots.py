@@ -52,7 +52,7 @@ def photograph_page(browser: "Browser", folder: Path) -> None:
 def annotate_example(picture: Path) -> None:
     """Write the web page's example as `emotion predict --annotate` writes it."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "emotion.cli", "predict", EXAMPLE, "--annotate", folder]
+        command = [sys.executable, "-m", "emotion.cli", "predict", str(EXAMPLE), "--annotate", folder]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         shutil.copyfile(Path(folder) / EXAMPLE.name, picture)
 
