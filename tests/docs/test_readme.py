@@ -19,6 +19,12 @@ def readme() -> str:
 
 
 @pytest.fixture
+def using() -> str:
+    """docs/using.md on one line."""
+    return " ".join(committed("docs/using.md").split())
+
+
+@pytest.fixture
 def shown() -> str:
     """What can be read in the picture of the report, on one line."""
     with Image.open(BytesIO(committed_bytes("docs/pictures/report.png"))) as picture:
@@ -85,7 +91,7 @@ def test_the_run_on_the_crowds_votes_scores_what_is_said(readme: str) -> None:
     assert f"{of_nine}, one person for {percent(crowd['person']['accuracy'])} %" in page
 
 
-def test_the_shipped_model_scores_what_is_said(readme: str) -> None:
+def test_the_shipped_model_scores_what_is_said(readme: str, using: str) -> None:
     score, measured = numbers("emotion/published/score.json"), numbers("benchmarks/results/others.json")
     shipped = measured["models"]["published"]
     assert score["scored"] == shipped["fer2013"]["faces"] == 7178
@@ -93,23 +99,22 @@ def test_the_shipped_model_scores_what_is_said(readme: str) -> None:
     assert f"crowd's votes, one view, float16 | FER2013 | {row(shipped['fer2013'])}" in readme
     other_half = shipped["priors"]["PrivateTest"]["fer2013"]["training"]
     assert f"shipped model gets {percent(other_half['accuracy'])} % by FER2013's labels" in readme
-    page = " ".join(committed("docs/using.md").split())
     faces, share = shipped["ferplus"]["faces"], percent(shipped["ferplus"]["accuracy"])
-    assert f"gets {percent(score['accuracy'])} % of FER2013's {score['scored']:,} test faces" in page
-    assert f"right for {share} % of the {faces:,} faces on which more than half of ten people agree" in page
+    assert f"gets {percent(score['accuracy'])} % of FER2013's {score['scored']:,} test faces" in using
+    assert f"right for {share} % of the {faces:,} faces on which more than half of ten people agree" in using
 
 
-def test_the_page_says_what_the_shipped_model_gains_and_loses() -> None:
-    models, page = numbers("benchmarks/results/others.json")["models"], " ".join(committed("docs/using.md").split())
+def test_the_page_says_what_the_shipped_model_gains_and_loses(using: str) -> None:
+    models = numbers("benchmarks/results/others.json")["models"]
     before, now = (
         {source: models[name][source]["accuracy"] for source in ("fer2013", "ferplus")}
         for name in ("trained on FER2013's labels", "published")
     )
     lost, gained = (f"{100 * abs(now[source] - before[source]):.1f} points" for source in ("fer2013", "ferplus"))
-    assert f"right {lost} less often by the labels and {gained} more often by the crowd" in page
+    assert f"right {lost} less often by the labels and {gained} more often by the crowd" in using
     old, new = (numbers(f"{folder}/score.json")["recall"] for folder in ("results/fer2013/models", "emotion/published"))
     for label in ("fear", "disgust"):
-        assert f"*{label}* ({percent(new[label])} %, before {percent(old[label])} %)" in page
+        assert f"*{label}* ({percent(new[label])} %, before {percent(old[label])} %)" in using
 
 
 def test_others_and_a_person_score_what_is_said(readme: str) -> None:
