@@ -254,7 +254,7 @@ def test_ten_requests_take_at_most_a_gigabyte(path: str, count: int, tmp_path: P
 @pytest.mark.timeout(900)
 def test_two_thousand_requests_and_fifty_sockets_leave_memory_and_log_flat(tmp_path: Path) -> None:
     with page(tmp_path) as running:
-        soak(running, requests=300, seed=0)  # what is made once and kept
+        soak(running, requests=1000, seed=0)  # what is made once and kept
         before = running.kib("VmRSS")
         counts = soak(running, requests=2000, seed=1)
         assert counts["predicted"] > 800 and counts["refused"] > 200 and counts["cut"] > 100
