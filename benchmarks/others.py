@@ -28,7 +28,7 @@ import json
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -153,9 +153,8 @@ def read_pictures(fer2013: Path, paths: list[str]) -> list[bytes]:
         return [archive.read(path) for path in paths]
 
 
-def crowd_votes(votes: Path, paths: list[str], *, part: str = "PrivateTest") -> np.ndarray:
-    """The votes on each picture of this part of FER2013, as FER+ counts them: int [n, labels + 2]; 0 elsewhere."""
-    rows = read_ferplus(votes)
+def crowd_votes(rows: Sequence[tuple[int, ...]], paths: list[str], *, part: str) -> np.ndarray:
+    """The votes on each picture of this part of FER2013, from FER+'s rows: int [n, labels + 2]; 0 elsewhere."""
     found = (row_of(path) if f"/{part}_" in path else None for path in paths)
     return np.array([rows[row] if row is not None else (0,) * len(rows[0]) for row in found])
 
@@ -285,8 +284,9 @@ def main() -> None:
         durations = face_ms({label: model for label, (model, _) in opened.items()})
         trained, paths = (list_pictures(arguments.fer2013, split) for split in ("train", "test"))
         pictures = read_pictures(arguments.fer2013, paths)
+        rows = read_ferplus(arguments.votes)
         votes, public_votes, learnt = (
-            crowd_votes(arguments.votes, listed, part=part)
+            crowd_votes(rows, listed, part=part)
             for listed, part in ((paths, "PrivateTest"), (paths, "PublicTest"), (trained, "Training"))
         )
         labels = {"fer2013": folder_labels(paths), "ferplus": crowd_labels(votes)}

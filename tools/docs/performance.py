@@ -107,9 +107,9 @@ def reached(target: float, curve: Sequence[Point]) -> str:
 def fewer(target: float, slow: Sequence[Point], fast: Sequence[Point]) -> str:
     """How many times fewer minutes to the target; a dash where the slow one stopped too early to tell."""
     ratio, is_a_lower_bound = times_fewer(target, slow, fast)
-    if ratio is None or (is_a_lower_bound and ratio < 1):
-        return "–"
-    return f"{'at least ' if is_a_lower_bound else ''}{times(ratio)}"
+    if ratio is not None and is_a_lower_bound:
+        return "–" if ratio < 1 else f"at least {times(ratio)}"
+    return times(ratio)
 
 
 def main() -> None:
