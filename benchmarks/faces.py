@@ -171,7 +171,8 @@ def framing_row(predictor: Predictor, hits: list[Hit]) -> str:
     """Place and accuracy of the faces that were found."""
     labels = np.array([predictor.labels.index(hit.label) for hit in hits])
     own, flat, upright = (
-        (predictor.probabilities([hit[index] for hit in hits]).argmax(1) == labels).astype(float) for index in range(3)
+        (predictor.probabilities(list(faces)).argmax(1) == labels).astype(float)
+        for faces in zip(*(hit[:3] for hit in hits), strict=True)
     )
     places = np.array([hit.place for hit in hits])
     ratio, right, down = places.mean(axis=0)

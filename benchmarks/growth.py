@@ -59,7 +59,7 @@ def draw(number: int, size: Size) -> bytes:
     rng = np.random.default_rng(number - 999 if is_copy else number)
     coarse = rng.integers(0, 230, (12, 12, size.channels), dtype=np.uint8)
     picture = cv2.resize(coarse, (size.side_px, size.side_px), interpolation=cv2.INTER_CUBIC)
-    return cv2.imencode(".jpg", cv2.add(picture, 20) if is_copy else picture)[1].tobytes()
+    return cv2.imencode(".jpg", np.minimum(picture, 235) + 20 if is_copy else picture)[1].tobytes()
 
 
 def write_pictures(path: Path, size: Size) -> None:

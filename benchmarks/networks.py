@@ -40,7 +40,7 @@ AS_PUBLISHED = {"precision": "bfloat16", "portable": False, "warmup_epochs": 1.0
 FROZEN_EPOCHS = 2
 FINE_TUNED = {"unfreeze": "all", "finetune_learning_rate": 0.0005}
 BY_ADAM = {"optimizer": "adam", "weight_decay": 0.0, "learning_rate": 0.001}
-BACKBONE = {"backbone": "MobileNet", "resize_px": 48}
+BACKBONE: dict[str, Any] = {"backbone": "MobileNet", "resize_px": 48}
 # Other faces than those of params.yaml, more of them, with plainer expressions.
 FACES = {"seed": 1, "train_images": 16_800, "test_images": 14, "min_intensity": 0.4}
 FROM_RANDOM = {

@@ -23,7 +23,6 @@ Milliseconds are of one face in LiteRT, all models side by side, medians over th
 """
 
 import argparse
-import io
 import json
 import tarfile
 import tempfile
@@ -31,7 +30,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import keras
 import numpy as np
@@ -108,7 +107,8 @@ def _dense_block(inputs: Any, weights: dict[str, np.ndarray], name: str, channel
     for number in range(4):
         strides = 2 if number == 0 else 1
         if is_first and number == 0:
-            layer, kernels = keras.layers.Conv2D(channels, 3, strides=strides, padding="same"), ("filters",)
+            layer = keras.layers.Conv2D(channels, 3, strides=strides, padding="same")
+            kernels: tuple[str, ...] = ("filters",)
         else:
             layer = keras.layers.SeparableConv2D(channels, 3, strides=strides, padding="same")
             kernels = ("depthwise_filter", "pointwise_filter")
@@ -125,11 +125,11 @@ def _layer(layer: Any, inputs: Any, weights: dict[str, np.ndarray], name: str, *
     return outputs
 
 
-def _member(archive: tarfile.TarFile, name: str) -> io.BufferedReader:
+def _member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
     file = archive.extractfile(name)
     if file is None:
-        raise SystemExit(f"error: {archive.name} has no {name}; is it the package @vladmandic/face-api?")
-    return file  # type: ignore[return-value]
+        raise SystemExit(f"error: {archive.name!r} has no {name}; is it the package @vladmandic/face-api?")
+    return file
 
 
 def convert(made: tuple[keras.Model, ModelAbout, int], folder: Path, name: str) -> tuple[FaceModel, int]:

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.steps import Training, seconds_of
+from benchmarks.steps import seconds_of
 from benchmarks.support.processes import RESULTS, ROOT, begin, figures_of, parser_of, read_params, significant
+from benchmarks.support.step_works import Training
 from emotion.foundation.files import write_json
 from emotion.runtime.pins import pin
 from emotion.training.bfloat16 import slowdown

@@ -133,7 +133,7 @@ def tracker_of(predictor: Predictor, *, followed: bool, smoothing_s: float = 0.4
     """A tracker; without `followed`, one that searches every frame and nothing else."""
     tracker = FaceTracker(predictor, smoothing_s=smoothing_s)
     if not followed:
-        tracker.follower.SEARCH_EVERY_S, tracker.follower.MOST = 0.0, 0  # type: ignore[misc]
+        tracker.follower.SEARCH_EVERY_S, tracker.follower.MOST = 0.0, 0
     return tracker
 
 

@@ -18,6 +18,8 @@ class Photographs:
 
     def __init__(self, folder: Path) -> None:
         specification = importlib.util.spec_from_file_location("photographs_score", folder / "score.py")
+        assert specification is not None
+        assert specification.loader is not None
         self._score = importlib.util.module_from_spec(specification)
         specification.loader.exec_module(self._score)
         self._boxes: dict[str, dict[str, list[list[float]]]] = defaultdict(lambda: {"face": [], "ignore": []})
@@ -55,6 +57,7 @@ def fer2013_faces(path: Path, count: int, subset: str) -> Iterator[tuple[np.ndar
         for index in np.linspace(0, len(names) - 1, min(count, len(names))).astype(int):
             name = names[index]
             image = cv2.imdecode(np.frombuffer(archive.read(name), np.uint8), cv2.IMREAD_GRAYSCALE)
+            assert image is not None, f"{name} of {path} is no picture"
             yield image, name.split("/")[-2]
 
 

@@ -8,6 +8,7 @@ and small_labels.json.
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,7 @@ def find_small(folder: Path, here: dict[str, Any]) -> None:
     figures: dict[str, Any] = {"machine": here, "faces": faces, "ways": {}, "changed": {}}
     canvas = laid[FACE_PX[0]][0][0]
     photograph = _jpeg(cv2.resize(max(pictures.values(), key=np.size), CANVAS), 90)
-    times = busy_ms({name: lambda found_by=each: found_by.find(canvas) for name, each in detectors.items()})
+    times = busy_ms({name: partial(each.find, canvas) for name, each in detectors.items()})
     figures["decoding_ms"] = busy_ms({"decoding": lambda: decode_image(photograph)})["decoding"]
     for name, detector in detectors.items():
         counts = {size: count_found(detector, canvases, size) for size, canvases in laid.items()}
