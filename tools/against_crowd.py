@@ -2,8 +2,8 @@
 
     python -m tools.against_crowd fer2013 fer2013new.csv [--archive data/raw/faces.zip --sheet sheet.png]
 
-Writes results/<run>/crowd.json from the run's predictions and FER+'s table of votes. `--sheet` draws faces that are wrong
-by FER2013's label and right by the crowd, from the archive of the download stage; do not commit FER2013's pictures.
+Writes results/<run>/crowd.json from the run's predictions and FER+'s table of votes. `--sheet` draws faces that are
+wrong by FER2013's label and right by the crowd, from the download stage's archive; do not commit FER2013's pictures.
 """
 
 import argparse

@@ -16,6 +16,7 @@ from emotion.foundation.errors import UserError
 from emotion.foundation.params import read_params
 from emotion.report.page import render_text
 from tools.check_params import problems
+from tools.git import git
 from tools.verify import compare, output_digests
 
 RUNS = ("fer2013", "ferplus")  # folders of results/, and what `make` calls them
@@ -34,7 +35,7 @@ def record(root: Path, name: str) -> None:
     """
     strangers = [
         line[3:]
-        for line in _git(root, "status", "--porcelain", "--untracked-files=all").splitlines()
+        for line in git(root, "status", "--porcelain", "--untracked-files=all").splitlines()
         if not line[3:].startswith((*_RUN, f"results/{name}", str(_SCORED)))
     ]
     if strangers:
@@ -43,7 +44,7 @@ def record(root: Path, name: str) -> None:
     if stale:
         raise UserError("the run is not complete (see `dvc status`); run `dvc repro` first")
     members = read_params(root / "params.yaml")["model"]["members"]
-    published, made = root / "results" / name, root / "results" / f"{name}.part"
+    published, made, old = (root / "results" / f"{name}{end}" for end in ("", ".part", ".old"))
     shutil.rmtree(made, ignore_errors=True)
     for kept in (*_RUN, "data/predictions.csv", f"models/{members[0]}.keras"):
         target = made / Path(kept).relative_to("data") if kept.startswith("data/") else made / kept
@@ -51,10 +52,13 @@ def record(root: Path, name: str) -> None:
         (shutil.copytree if (root / kept).is_dir() else shutil.copyfile)(root / kept, target)
     if len(members) > 1:
         _keep_predictions(root / "data/variants.csv", members, made / "members")
-    (made / "COMMIT").write_text(_git(root, "rev-parse", "HEAD"))
+    (made / "COMMIT").write_text(git(root, "rev-parse", "HEAD"))
     (made / "README.md").write_text(readme(made, name))
-    shutil.rmtree(published, ignore_errors=True)
+    if published.exists():  # it is never without a whole one beside it
+        shutil.rmtree(old, ignore_errors=True)
+        published.replace(old)
     made.replace(published)
+    shutil.rmtree(old, ignore_errors=True)
     _note_look_at_test_set(root, name)
 
 
@@ -87,8 +91,10 @@ def _note_look_at_test_set(root: Path, name: str) -> None:
     metrics = f"results/{name}/metrics/evaluate.json"
     commit = (root / "results" / name / "COMMIT").read_text()[:12]
     scores = json.loads((root / metrics).read_text())
+    agreed = scores.get("crowd", {}).get("agreed", {})
+    by_crowd = f"; {agreed['accuracy']:.1%} of {agreed['faces']:,} by the crowd" if "accuracy" in agreed else ""
     with (root / _SCORED).open("a", newline="") as file:
-        row = (f"run of {commit}", f"published as {name}", scores["accuracy"], scores["images"], metrics)
+        row = (f"run of {commit}", f"published as {name}{by_crowd}", scores["accuracy"], scores["images"], metrics)
         csv.writer(file, lineterminator="\n").writerow(row)
 
 
@@ -112,7 +118,7 @@ def prepare(root: Path, name: str) -> None:
     with temporary.open("w") as file:
         yaml.dump(params, file)
     is_in_place = temporary.read_bytes() == (root / "params.yaml").read_bytes()  # from an interrupted run
-    if not is_in_place and _git(root, "status", "--porcelain", "--", "params.yaml"):
+    if not is_in_place and git(root, "status", "--porcelain", "--", "params.yaml"):
         temporary.unlink()
         raise UserError(
             "params.yaml has uncommitted changes, which the published parameters would replace; "
@@ -185,10 +191,6 @@ def _placed(score: str, value: float, interval: Mapping[str, float]) -> str:
 
 def _is_within(value: float, interval: Mapping[str, float]) -> bool:
     return interval["low"] <= value <= interval["high"]
-
-
-def _git(root: Path, *arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True).stdout
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from emotion.runtime import processor
+from tools.git import git
 
 
 def output_digests(lock: Path) -> dict[tuple[str, str], str]:
@@ -40,8 +41,8 @@ def verify(root: Path) -> bool:
     """Run the commit of `root` from scratch, print each output's verdict, and return whether all are equal."""
     with tempfile.TemporaryDirectory(prefix="verify-") as folder:
         clone = Path(folder) / "clone"
-        _git("clone", "--quiet", "--no-hardlinks", str(root), str(clone))
-        commit = _git("-C", str(clone), "rev-parse", "HEAD").strip()
+        git(root, "clone", "--quiet", "--no-hardlinks", str(root), str(clone))
+        commit = git(clone, "rev-parse", "HEAD").strip()
         print(f"verify: commit {commit} on {processor.name()}", flush=True)
         committed = output_digests(clone / "dvc.lock")
         # A fresh clone has no cache, so nothing can be restored; --force runs what looks unchanged.
@@ -54,10 +55,6 @@ def verify(root: Path) -> bool:
     print("An output is equal if all its bytes are those of the committed dvc.lock. The row for the table:")
     print(f"| {processor.name()} | {commit[:12]} | {equal} of {len(rows)} outputs equal |")
     return equal == len(rows)
-
-
-def _git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ docs/experiments/experiments.csv, and the page is made of that folder and of the
 import argparse
 import csv
 import json
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
@@ -18,6 +17,7 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from emotion.report.page import flat, render_text
+from tools.git import git
 
 _TEMPLATE = Path(__file__).parent / "templates/experiments.md.j2"
 _NOT_TRIED = ("data", "evaluate", "report")  # sections that change nothing about a training
@@ -25,7 +25,7 @@ _NOT_TRIED = ("data", "evaluate", "report")  # sections that change nothing abou
 
 def experiments(repository: Path) -> Iterator[tuple[str, str, str]]:
     """The DVC experiments of a clone, oldest first: name, commit, the commit that it began at."""
-    listing = _git(repository, "for-each-ref", "refs/exps", "--sort=creatordate", "--format=%(refname) %(objectname)")
+    listing = git(repository, "for-each-ref", "refs/exps", "--sort=creatordate", "--format=%(refname) %(objectname)")
     for line in listing.splitlines():
         reference, commit = line.split()
         parts = reference.split("/")
@@ -107,7 +107,7 @@ def _seconds(log: Path, model_md5: str | None) -> float | None:
 
 def _reports(repository: Path, commit: str, members: Sequence[int]) -> Iterator[dict[str, Any]]:
     """Each member's metrics; empty where it was not trained."""
-    trained = _git(repository, "ls-tree", "--name-only", commit, "metrics/train/").split()
+    trained = git(repository, "ls-tree", "--name-only", commit, "metrics/train/").split()
     for path in (f"metrics/train/{member}.json" for member in members):
         yield json.loads(_file(repository, commit, path)) if path in trained else {}
 
@@ -117,11 +117,7 @@ def _yaml(repository: Path, commit: str, path: str) -> dict[str, Any]:
 
 
 def _file(repository: Path, commit: str, path: str) -> str:
-    return _git(repository, "show", f"{commit}:{path}")
-
-
-def _git(repository: Path, *arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=repository, check=True, capture_output=True, text=True).stdout
+    return git(repository, "show", f"{commit}:{path}")
 
 
 def collect(repository: Path, table: Path) -> pd.DataFrame:
