@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from benchmarks.support.processes import PARAMS, RESULTS, ROOT, begin, parser_of, read_params, run, write_params
+from benchmarks.support.processes import PARAMS, RESULTS, ROOT, begin, editable_params, parser_of, run, write_params
 from emotion.foundation.files import write_json
 
 RESULT = RESULTS / "growth.json"
@@ -76,7 +76,7 @@ def write_pictures(path: Path, size: Size) -> None:
 
 def prepare(folder: Path, size: Size) -> dict[str, Any]:
     """Make a folder in which the stages can run: the pictures, and params.yaml, which is returned."""
-    params = read_params(PARAMS)
+    params = editable_params(PARAMS)
     for section, values in _OTHER_PARAMS.items():
         params[section].update(values)
     params["model"]["vgg"].update(_NETWORK)
@@ -94,7 +94,7 @@ def prepare(folder: Path, size: Size) -> dict[str, Any]:
 
 def commands(params: dict[str, Any]) -> dict[str, list[str]]:
     """The command of every stage, as dvc.yaml has it: stage, or stage@item -> words."""
-    stages = read_params(ROOT / "dvc.yaml")["stages"]
+    stages = editable_params(ROOT / "dvc.yaml")["stages"]
     found = {}
     for stage, block in stages.items():
         matrix = block.get("matrix", {})

@@ -25,8 +25,8 @@ from benchmarks.support.processes import (
     RESULTS,
     ROOT,
     begin,
+    editable_params,
     parser_of,
-    read_params,
     run_data_stages,
     run_data_stages_of,
     run_train,
@@ -67,7 +67,7 @@ EASY_EPOCHS, HARD_EPOCHS = 8, 10
 
 def pretraining(*, train: dict[str, Any], augment: dict[str, Any]) -> dict[str, Any]:
     """The parameters of one of the trainings; `train` and `augment` take precedence over params.yaml."""
-    params = read_params(PARAMS)
+    params = editable_params(PARAMS)
     params["data"]["source"] = "synthetic"
     params["data"]["synthetic"].update(FACES)
     params["split"]["val_fraction"] = 0.05
@@ -119,9 +119,9 @@ def save_backbone(model_file: Path, weights: Path) -> None:
 
 def parameters(network: str, *, epochs: int, backbone: dict[str, Any]) -> dict[str, Any]:
     """The parameters of a network's training; `backbone` is what `model.transfer` says of a pretrained one."""
-    params = read_params(PARAMS)
+    params = editable_params(PARAMS)
     params["model"]["network"] = network
-    params["model"]["vgg"] = read_params(ROOT / "results/fer2013/params.yaml")["model"]["vgg"]
+    params["model"]["vgg"] = editable_params(ROOT / "results/fer2013/params.yaml")["model"]["vgg"]
     if network == "transfer":
         frozen_epochs = FROZEN_EPOCHS if epochs > 2 * FROZEN_EPOCHS else 0
         params["model"]["transfer"].update(backbone | FINE_TUNED | {"frozen_epochs": frozen_epochs})
@@ -160,7 +160,7 @@ def table(results: dict[str, Any]) -> str:
 
 def make_records(zip_file: Path | None, folder: Path) -> dict[str, Path]:
     """Run the data stages on drawn faces and, where there is a zip, on FER2013: the folder of each one's records."""
-    params = read_params(PARAMS)
+    params = editable_params(PARAMS)
     params["data"]["source"] = "synthetic"
     places = {"drawn": folder / "drawn"}
     places["drawn"].mkdir()

@@ -30,7 +30,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import keras
 import numpy as np
@@ -176,6 +176,55 @@ def crowd_labels(votes: np.ndarray) -> list[str]:
     return [[*LABELS.values(), ""][label] for label in agreed]
 
 
+class Truth(NamedTuple):
+    """What is right for the test faces.
+
+    Attributes:
+        votes: on the faces of PrivateTest: int [n, labels + 2], 0 elsewhere.
+        labels: by FER2013 and by FER+, of each face, "" for none: `fer2013` on all faces, `ferplus` on PrivateTest.
+        parts: the same for PublicTest and PrivateTest alone.
+        shares: by both, how frequent each label is in the training part.
+    """
+
+    votes: np.ndarray
+    labels: dict[str, list[str]]
+    parts: dict[str, dict[str, list[str]]]
+    shares: dict[str, dict[str, float]]
+
+
+def find_truth(fer2013: Path, votes: Path) -> tuple[list[str], Truth]:
+    """The paths of the test faces, and what is right for them."""
+    trained, paths = (list_pictures(fer2013, split) for split in ("train", "test"))
+    rows = read_ferplus(votes)
+    cast = {part: crowd_votes(rows, paths, part=part) for part in ("PublicTest", "PrivateTest")}
+    labels = {"fer2013": folder_labels(paths), "ferplus": crowd_labels(cast["PrivateTest"])}
+    parts = {
+        part: {"fer2013": folder_labels(paths, part=part), "ferplus": crowd_labels(of_part)}
+        for part, of_part in cast.items()
+    }
+    learnt = crowd_votes(rows, trained, part="Training")
+    shares = {"fer2013": label_shares(folder_labels(trained)), "ferplus": label_shares(crowd_labels(learnt))}
+    return paths, Truth(cast["PrivateTest"], labels, parts, shares)
+
+
+def score(about: ModelAbout, answers: np.ndarray, truth: Truth) -> tuple[dict[str, float], dict[str, Any]]:
+    """A person's score, and a model's: by both kinds of label, as a person, and under two priors if it knows its own.
+
+    Args:
+        answers: probabilities, float [n, labels of the model].
+    """
+    predicted = [about.labels[best] for best in answers.argmax(axis=1)]
+    person, as_person = against_persons(truth.votes, predicted)
+    found: dict[str, Any] = {source: scores(true, predicted) for source, true in truth.labels.items()}
+    found["as_person"] = as_person
+    if about.prior:
+        found["priors"] = {
+            part: {source: under_priors(true, answers, about, truth.shares[source]) for source, true in labels.items()}
+            for part, labels in truth.parts.items()
+        }
+    return person, found
+
+
 def against_persons(votes: np.ndarray, predicted: list[str]) -> tuple[dict[str, float], dict[str, float]]:
     """How often one person is right by the others, and the model by the same others (`emotion.evaluation.crowd`)."""
     cast, names = votes[:, : len(LABELS)], list(LABELS.values())
@@ -279,44 +328,16 @@ def main() -> None:
         "--model", type=_named, action="append", default=[], metavar="NAME=FILE", help="one more of ours"
     )
     arguments, here = begin(parser)
+    paths, truth = find_truth(arguments.fer2013, arguments.votes)
+    pictures = read_pictures(arguments.fer2013, paths)
+    table, person = {}, dict[str, float]()
     with tempfile.TemporaryDirectory() as name:
         opened = open_models(arguments, Path(name))
         durations = face_ms({label: model for label, (model, _) in opened.items()})
-        trained, paths = (list_pictures(arguments.fer2013, split) for split in ("train", "test"))
-        pictures = read_pictures(arguments.fer2013, paths)
-        rows = read_ferplus(arguments.votes)
-        votes, public_votes, learnt = (
-            crowd_votes(rows, listed, part=part)
-            for listed, part in ((paths, "PrivateTest"), (paths, "PublicTest"), (trained, "Training"))
-        )
-        labels = {"fer2013": folder_labels(paths), "ferplus": crowd_labels(votes)}
-        parts = {
-            part: {"fer2013": folder_labels(paths, part=part), "ferplus": crowd_labels(of_part)}
-            for part, of_part in (("PublicTest", public_votes), ("PrivateTest", votes))
-        }
-        shares = {
-            "fer2013": label_shares(folder_labels(trained)),
-            "ferplus": label_shares(crowd_labels(learnt)),
-        }
-        table, person = {}, dict[str, float]()
         for label, (model, size) in opened.items():
             answers = answers_to(model, pictures)
-            predicted = [model.about.labels[best] for best in answers.argmax(axis=1)]
-            person, as_person = against_persons(votes, predicted)
-            table[label] = {
-                "megabytes": significant(size / 1e6),
-                "face_ms": significant(durations[label]),
-                **{source: scores(true, predicted) for source, true in labels.items()},
-                "as_person": as_person,
-            }
-            if model.about.prior:
-                table[label]["priors"] = {
-                    part: {
-                        source: under_priors(true, answers, model.about, shares[source])
-                        for source, true in faces.items()
-                    }
-                    for part, faces in parts.items()
-                }
+            person, compared = score(model.about, answers, truth)
+            table[label] = {"megabytes": significant(size / 1e6), "face_ms": significant(durations[label]), **compared}
             print(label, json.dumps(table[label]), flush=True)
     write_json(RESULTS / "others.json", {**here, "person": person, "models": table})
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.steps import seconds_of
-from benchmarks.support.processes import RESULTS, ROOT, begin, figures_of, parser_of, read_params, significant
+from benchmarks.support.processes import RESULTS, ROOT, begin, editable_params, figures_of, parser_of, significant
 from benchmarks.support.step_works import Training
 from emotion.foundation.files import write_json
 from emotion.runtime.pins import pin
@@ -49,7 +49,7 @@ def noise() -> Any:
 
 def training_rate(variant: str, *, steps: int) -> dict[str, float]:
     """Images a second of this process, which is pinned (or not) for the variant."""
-    params = read_params(ROOT / "results/fer2013/params.yaml")
+    params = editable_params(ROOT / "results/fer2013/params.yaml")
     params["train"] |= VARIANTS[variant]
     if variant == "unpinned":
         os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3")

@@ -11,7 +11,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.support.processes import PARAMS, RESULTS, begin, parser_of, read_params, run_data_stages_of, run_train
+from benchmarks.support.processes import (
+    PARAMS,
+    RESULTS,
+    begin,
+    editable_params,
+    parser_of,
+    run_data_stages_of,
+    run_train,
+)
 from emotion.foundation.files import write_json
 
 SEEDS = range(5)
@@ -34,7 +42,7 @@ def train(folder: Path, seed: int) -> dict[str, Any]:
 def main() -> None:
     """Train, print, write."""
     _, here = begin(parser_of(__doc__))
-    params = read_params(PARAMS)
+    params = editable_params(PARAMS)
     params["data"]["source"] = "synthetic"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

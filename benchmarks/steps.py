@@ -18,10 +18,10 @@ from benchmarks.support.processes import (
     PARAMS,
     RESULTS,
     begin,
+    editable_params,
     figures_of,
     medians,
     parser_of,
-    read_params,
     run_data_stages,
     run_train,
     significant,
@@ -79,7 +79,7 @@ def measure_round(
 
 def pinned_training(records: str, params: str) -> Training:
     """Pin this process as the train stage does, and make a training on a folder of TFRecords."""
-    document = read_params(params)
+    document = editable_params(params)
     pin(**Recipe.model_validate(document["train"]).pins(), seed=0)
     from emotion.dataset.records.tfrecords import open_records
 
@@ -196,7 +196,7 @@ def main() -> None:
         "--precision", nargs="+", choices=PRECISIONS, default=usual, help=f"(default {' '.join(usual)})"
     )
     arguments, here = begin(parser)
-    params = read_params(arguments.params)
+    params = editable_params(arguments.params)
     if params["train"]["precision"] not in arguments.precision:
         params["train"]["precision"] = arguments.precision[0]
     with tempfile.TemporaryDirectory() as name:

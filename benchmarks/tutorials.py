@@ -27,10 +27,10 @@ from benchmarks.support.processes import (
     PARAMS,
     RESULTS,
     begin,
+    editable_params,
     figures_of,
     medians,
     parser_of,
-    read_params,
     run_data_stages,
     run_train,
     spreads,
@@ -167,7 +167,7 @@ def make_generators(folder: Path) -> tuple[Any, Any]:
 
 def begin_tensorflow(params: str) -> None:
     """TensorFlow with the threads of a parameter file and a seed, else as it sets itself up."""
-    threads = read_params(params)["train"]
+    threads = editable_params(params)["train"]
     tf = import_tensorflow()
     tf.config.threading.set_intra_op_parallelism_threads(threads["intra_op_threads"])
     tf.config.threading.set_inter_op_parallelism_threads(threads["inter_op_threads"])
@@ -280,7 +280,7 @@ def main() -> None:
         figures = measure_in_turns(files, folder / "train", params, **turns)
         write_points(project or train_project(folder), PROJECT_CURVE)
         write_points(tutorial or train_tutorial(files, params, minutes=arguments.minutes_a), CURVE)
-    document = read_params(params)
+    document = editable_params(params)
     about = {"network": document["model"]["network"], "precision": document["train"]["precision"], "faces": faces}
     write_json(RESULTS / "tutorials.json", {**here, **about, **figures})
     print((RESULTS / "tutorials.json").read_text())

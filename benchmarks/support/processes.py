@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
+from emotion.foundation.params import read_params
 from emotion.runtime import processor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,7 +86,7 @@ def run_data_stages(zip_file: Path, folder: Path, params: Path = PARAMS) -> dict
 
     `params` is the parameter file; whatever source it names, the zip is used.
     """
-    document = read_params(params)
+    document = editable_params(params)
     document["data"]["source"] = "local"
     (folder / "local").mkdir()
     (folder / "local" / zip_file.name).symlink_to(zip_file.resolve())
@@ -118,10 +119,9 @@ def figures_of(module: str, function: str, **arguments: object) -> dict[str, Any
     return {**json.loads(finished.output.splitlines()[-1]), "peak_memory_mb": finished.cost.peak_memory_mb}
 
 
-def read_params(path: Path | str) -> dict[str, Any]:
-    """Read a parameter file."""
-    params: dict[str, Any] = YAML(typ="safe").load(Path(path))
-    return params
+def editable_params(path: Path | str) -> dict[str, Any]:
+    """The parameters in a file, for a benchmark to change some."""
+    return dict(read_params(Path(path)))
 
 
 def write_params(params: dict[str, Any], folder: Path) -> None:
