@@ -18,7 +18,7 @@ from emotion.foundation.params import Params
 from emotion.palette import BLUE, SKY
 from emotion.report.captions import against_people, corrupted, draw_figures, read_table, read_tables
 from emotion.report.faces import draw_crowd, draw_faces
-from emotion.report.overview import words
+from emotion.report.overview import page_context
 from emotion.report.page import render_page
 from stages._entry.stage import Reads, Section, Shown, run_stage
 
@@ -75,7 +75,7 @@ def report(
         for name, picture in kind.items():
             write_file(folder / f"{name}.png", picture.png)
     context = {
-        **words(shown, metrics, _read(data_report), _read(split_report), trained),
+        **page_context(shown, metrics, _read(data_report), _read(split_report), trained),
         "title": params.title,
         "accent": BLUE,
         "accent_on_dark": SKY,

@@ -68,7 +68,7 @@ def _sizes(heatmaps: Mapping[str, np.ndarray]) -> str:
     return next((" x ".join(map(str, heat.shape)) for heat in heatmaps.values()), "no")
 
 
-def near_copies(pairs: pd.DataFrame, images: Images) -> Picture:
+def copies_sheet(pairs: pd.DataFrame, images: Images) -> Picture:
     """Pairs of near copies; pictures that could not be decoded are left out."""
     usable = pairs[pairs["first"].isin(images) & pairs["second"].isin(images)]
     couples = [
@@ -146,7 +146,7 @@ def draw_faces(
     return {
         "mistakes": mistakes(answers, rows, images),
         "saliency": saliency(answers, heatmaps, images),
-        "copies": near_copies(pairs, images),
+        "copies": copies_sheet(pairs, images),
     }
 
 

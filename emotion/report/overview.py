@@ -12,7 +12,7 @@ _KNOWN = {  # the single figures of metrics/evaluate.json that the page shows by
 _SHARES = {"precision", "recall", "f1"}  # of a label, shown in per cent
 
 
-def words(
+def page_context(
     shown: Mapping[str, Any], metrics: Metrics, data: Metrics, split: Metrics, trained: Sequence[Metrics]
 ) -> dict[str, Any]:
     """The template's variables that hold text and figures.
@@ -40,7 +40,7 @@ def words(
 def overview(
     shown: Mapping[str, Any], data: Metrics, images: Metrics, trained: Sequence[Metrics]
 ) -> list[tuple[str, str]]:
-    """What was trained on what, as (name, text); `images`: split -> label or `total` -> faces; else as `words`."""
+    """What was trained on what: (name, text); `images`: split -> label or `total` -> faces; else as `page_context`."""
     return [
         ("Data", _data(shown, data)),
         ("Faces", _faces(shown, images)),
