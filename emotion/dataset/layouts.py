@@ -96,6 +96,18 @@ def relabel(dataset: Dataset, names: Mapping[str, str | None]) -> Dataset:
     return Dataset(keys, dataset.read, dataset.origin, votes, groups)
 
 
+def check_labels(dataset: Dataset) -> None:
+    """Raise DatasetError when there is only one label, or one is called `total`, like the metrics' sum."""
+    labels = sorted({path.split("/")[1] for path in dataset.keys})
+    if len(labels) == 1:
+        raise DatasetError(f"every image is labelled {labels[0]!r}; expected at least two labels, a folder for each")
+    if "total" in labels:
+        raise DatasetError(
+            "a label is called 'total', the metrics' name for the sum of all labels; "
+            "rename the folder, or set data.labels: {total: another name}"
+        )
+
+
 def _read_file(path: Path) -> bytes:
     with readable(shown(path), "check the disk, or remove the file"):
         _check_size(path.stat().st_size, shown(path))
