@@ -94,6 +94,11 @@ class Trained:
     kept_epoch: int
     history: list[dict[str, float]]
 
+    @property
+    def last(self) -> dict[str, float]:
+        """Loss and accuracy on the training faces, as they were in the last epoch."""
+        return {name: value for name, value in self.history[-1].items() if name in ("loss", "accuracy")}
+
 
 def train_network(
     task: Task, *, state_file: StateFile, history_path: Path, start: Callable[[keras.Model], None] | None = None
