@@ -18,7 +18,7 @@ from emotion.foundation.errors import shown
 
 _SPLIT_FOLDERS = {"train": "train", "val": "val", "validation": "val", "test": "test"}
 _LISTED = 10  # files or folders named in an error
-_TAKEN = {"total": "the sum of all labels"}  # names that the metrics put beside the labels'
+_TAKEN = {"total": "the sum of all labels"}  # names that the metrics put beside the labels
 _TAKEN_BESIDE_VOTES = {
     "all": "all votes together",
     "agreed": "the pictures on whose label the crowd agrees",
@@ -114,7 +114,7 @@ def check_labels(dataset: Dataset) -> None:
         if clashes := [name for name in taken if name in among]:
             raise DatasetError(
                 f"a label is called {clashes[0]!r}, the metrics' name for {taken[clashes[0]]}; "
-                f"rename {'the folder' if taken is _TAKEN else 'it'}, or set data.labels: {{{clashes[0]}: another name}}"
+                f"rename it, or set data.labels: {{{clashes[0]}: another name}}"
             )
 
 
