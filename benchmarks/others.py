@@ -284,7 +284,7 @@ def main() -> None:
         durations = face_ms({label: model for label, (model, _) in opened.items()})
         trained, paths = (list_pictures(arguments.fer2013, split) for split in ("train", "test"))
         pictures = read_pictures(arguments.fer2013, paths)
-        rows = read_ferplus(arguments.votes)
+        rows = read_ferplus(arguments.votes).votes
         votes, public_votes, learnt = (
             crowd_votes(rows, listed, part=part)
             for listed, part in ((paths, "PrivateTest"), (paths, "PublicTest"), (trained, "Training"))
