@@ -195,7 +195,7 @@ class Truth(NamedTuple):
 def find_truth(fer2013: Path, votes: Path) -> tuple[list[str], Truth]:
     """The paths of the test faces, and what is right for them."""
     trained, paths = (list_pictures(fer2013, split) for split in ("train", "test"))
-    rows = read_ferplus(votes)
+    rows = read_ferplus(votes).votes
     cast = {part: crowd_votes(rows, paths, part=part) for part in ("PublicTest", "PrivateTest")}
     labels = {"fer2013": folder_labels(paths), "ferplus": crowd_labels(cast["PrivateTest"])}
     parts = {

@@ -2,18 +2,17 @@
 
 from stages._entry.start import START
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
-from emotion.dataset.archive.faces import NO_LABEL, Dataset, DatasetError, Votes, write_archive
-from emotion.dataset.groups import read_groups
+from emotion.dataset.archive.faces import write_archive
+from emotion.dataset.groups import groups_report, read_groups
 from emotion.dataset.index import index_text
-from emotion.dataset.layouts import relabel
-from emotion.dataset.votes import facts_table
+from emotion.dataset.layouts import check_labels, relabel
+from emotion.dataset.votes import facts_table, votes_report
 from emotion.foundation.files import write_file, write_json
 from emotion.foundation.params import Params
 from stages._entry.stage import Block, Choice, Reads, Values, run_stage
@@ -61,40 +60,10 @@ def download(
             "image_bytes": summary.image_bytes,
             "digest": summary.digest,
             **origin,
-            **voted(dataset.votes, len(dataset.keys)),
-            **grouped(dataset.groups, len(dataset.keys)),
+            **votes_report(dataset.votes, len(dataset.keys)),
+            **groups_report(dataset.groups, len(dataset.keys)),
         },
     )
-
-
-def voted(votes: Votes | None, pictures: int) -> dict[str, dict[str, int]]:
-    """Count the pictures with and without votes, and the votes for each label; nothing where nobody was asked."""
-    if votes is None:
-        return {}
-    sums = map(sum, zip(*votes.counts.values(), strict=True))
-    given = len(votes.counts)
-    by_label = dict(zip((*votes.labels, *NO_LABEL), sums, strict=True))
-    return {"votes": {"pictures": given, "pictures_without": pictures - given, **by_label}}
-
-
-def grouped(groups: Mapping[str, Mapping[str, str]], pictures: int) -> dict[str, dict[str, dict[str, int]]]:
-    """For each kind of group, count the groups and the pictures without one; nothing where no groups are known."""
-    counts = {
-        kind: {"groups": len(set(of.values())), "pictures_without": pictures - len(of)} for kind, of in groups.items()
-    }
-    return {"groups": counts} if counts else {}
-
-
-def check_labels(dataset: Dataset) -> None:
-    """Raise DatasetError when there is only one label, or one is called `total`, like the metrics' sum."""
-    labels = sorted({path.split("/")[1] for path in dataset.keys})
-    if len(labels) == 1:
-        raise DatasetError(f"every image is labelled {labels[0]!r}; expected at least two labels, a folder for each")
-    if "total" in labels:
-        raise DatasetError(
-            "a label is called 'total', the metrics' name for the sum of all labels; "
-            "rename the folder, or set data.labels: {total: another name}"
-        )
 
 
 if __name__ == "__main__":

@@ -80,14 +80,9 @@ def evaluate(
     pin(**params.model_dump(include={"portable", "intra_op_threads", "inter_op_threads", "seed"}))
     from emotion.dataset.examples import examples
     from emotion.dataset.records.tfrecords import open_records
-    from emotion.evaluation.members import check_agreement, load_member
-    from emotion.runtime.portable import check_portable
+    from emotion.evaluation.members import load_members
 
-    networks = [load_member(models / f"{member}.keras") for member in members.members]
-    check_agreement(networks)
-    if params.portable:
-        for member in networks:
-            check_portable(member.network, member.network_name, setting="evaluate.portable")
+    networks = load_members(models, members.members, portable=params.portable)
     first, faces = networks[0], open_records(test)
     held_out = examples(open_records(val), first.targets, labels=first.about.labels)
     blank = unanswered(index, test, faces, first.about.labels)

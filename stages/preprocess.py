@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 from pydantic import Field
 
 from emotion.dataset.archive.faces import read_faces
-from emotion.dataset.images import ImageError, decode_face, map_images
-from emotion.dataset.index import read_index_parts
-from emotion.dataset.votes import vote_counts, voted_labels
+from emotion.dataset.images import ImageError, decode_faces
+from emotion.dataset.index import read_targets, summarize
 from emotion.foundation.errors import UserError
 from emotion.foundation.files import write_json
 from emotion.foundation.params import Params
@@ -39,16 +37,16 @@ def preprocess(archive: Path, index: Path, records: Path, report: Path, params: 
     from emotion.dataset.records.tfrecords import write_records
 
     bad: dict[str, str] = {}
-    images, labels, crowd_labels = _summary(index)
+    listed = summarize(index)
     about = write_records(
         good_faces(archive, index, params, bad),
         records,
-        labels=labels,
+        labels=listed.labels,
         size_px=params.size_px,
         channels=params.channels,
-        crowd_labels=crowd_labels,
+        crowd_labels=listed.crowd_labels,
     )
-    _check_bad(bad, images, index, params.max_bad_fraction)
+    _check_bad(bad, listed.faces, index, params.max_bad_fraction)
     if bad:
         write_json(records / "skipped.json", bad)  # so that the index's rows can be matched to the records
     write_json(report, {"images": about.images, "skipped": len(bad)})
@@ -61,47 +59,14 @@ def good_faces(
 
     Every other picture goes into `bad`: path -> reason.
     """
-
-    def decode(content: bytes) -> np.ndarray | ImageError:
-        try:
-            return decode_face(content, size_px=params.size_px, channels=params.channels)
-        except ImageError as error:
-            return error
-
-    rows, ahead = tee(_rows(index))
+    rows, ahead = tee(read_targets(index))
     contents = read_faces(archive, (path for path, _ in ahead))
-    for face, (path, target) in zip(map_images(decode, contents), rows, strict=True):
+    faces = decode_faces(contents, size_px=params.size_px, channels=params.channels)
+    for face, (path, target) in zip(faces, rows, strict=True):
         if isinstance(face, ImageError):
             bad[path] = str(face)
         else:
             yield face, *target
-
-
-def _summary(index: Path) -> tuple[int, list[str], list[str]]:
-    """How many faces the index lists, their labels in their order, and the labels that people could vote for."""
-    images, voted = 0, list[str]()
-    labels: dict[int, str] = {}
-    for table in read_index_parts(index):
-        images += len(table)
-        labels |= dict(zip(table["label_index"], table["label"], strict=True))
-        voted = voted_labels(table.columns)
-    return images, [labels[number] for number in sorted(labels)], voted
-
-
-def _rows(index: Path) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    for table in read_index_parts(index):
-        yield from zip(table["path"], _targets(table), strict=True)
-
-
-def _targets(table: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
-    """What is known of each face beside its pixels: its label index and, where there are votes, what the crowd said."""
-    labels = voted_labels(table.columns)
-    if not labels:
-        return zip(table["label_index"].tolist(), strict=True)
-    place = {name: index for index, name in enumerate(labels)}
-    agreed = [place.get(name, -1) for name in table["crowd"]]
-    votes = vote_counts(table, labels, with_no_label=False).tolist()
-    return zip(table["label_index"].tolist(), agreed, votes, strict=True)
 
 
 def _check_bad(bad: dict[str, str], images: int, index: Path, max_bad_fraction: float) -> None:

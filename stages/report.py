@@ -12,13 +12,12 @@ import pandas as pd
 from emotion.dataset.votes import read_votes
 from emotion.evaluation.heatmaps import read_heatmaps
 from emotion.evaluation.predictions import read_predictions
-from emotion.evaluation.views import views
 from emotion.foundation.files import write_file
 from emotion.foundation.params import Params
 from emotion.palette import BLUE, SKY
-from emotion.report.captions import against_people, corrupted, draw_figures, read_table, read_tables
+from emotion.report.captions import draw_figures, measured_on_demand, read_table, read_tables
 from emotion.report.faces import draw_crowd, draw_faces
-from emotion.report.overview import words
+from emotion.report.overview import page_context
 from emotion.report.page import render_page
 from stages._entry.stage import Reads, Section, Shown, run_stage
 
@@ -67,22 +66,16 @@ def report(
     trained = [_read(training / f"{member}.json") for member in members]
     drawn = draw_figures(answers, tables, curves, metrics)
     sheets = draw_faces(answers, archive, pd.read_csv(copies, keep_default_na=False), read_heatmaps(saliency))
-    measured = {"robustness": corrupted(tables["robustness"])} if "robustness" in metrics else {}
-    if "crowd" in metrics:
-        measured["crowd"] = against_people(tables["crowd"])
     voted = draw_crowd(answers, archive, read_votes(facts))
     for folder, kind in ((figures, drawn), (faces, sheets)):  # what is measured only on demand is only on the page
         for name, picture in kind.items():
             write_file(folder / f"{name}.png", picture.png)
     context = {
-        **words(shown, metrics, _read(data_report), _read(split_report), trained),
+        **page_context(shown, metrics, tables, _read(data_report), _read(split_report), trained),
         "title": params.title,
         "accent": BLUE,
         "accent_on_dark": SKY,
-        "members": tables["members"].to_dict("records"),
-        "subsets": tables["subsets"].to_dict("records"),
-        "view_count": len(views(**shown["evaluate"]["views"])),
-        "pictures": drawn | measured | sheets | voted,
+        "pictures": drawn | measured_on_demand(tables, metrics) | sheets | voted,
     }
     write_file(page, render_page(template, context))
 

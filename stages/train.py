@@ -7,7 +7,6 @@ from pathlib import Path
 
 from emotion.foundation.files import write_json
 from emotion.foundation.params import parse_params
-from emotion.model.calibration import calibrate
 from emotion.runtime.pins import pin
 from emotion.runtime.processes import check_backend, process_index
 from emotion.training.bfloat16 import slowdown, warn_if_slow
@@ -41,12 +40,8 @@ def train(
     # The backend and its pins are set: now Keras may be imported.
     from emotion.dataset.examples import examples
     from emotion.dataset.records.tfrecords import open_records
-    from emotion.model.batch_norm import with_fused_batch_norm
-    from emotion.model.batched import predict_in_batches
-    from emotion.model.file import ModelAbout, save_model
-    from emotion.model.prior import learnt_prior
     from emotion.training.loop import Task, train_network
-    from emotion.training.network import build_model, with_probabilities
+    from emotion.training.network import save_calibrated
     from emotion.training.pretrained import starting_weights
     from emotion.training.state import StateFile, state_key
 
@@ -64,27 +59,21 @@ def train(
     code = declared_code(START, "train", parse_params(START.params, PARAMS_FILE))
     state_file = StateFile(state, key=state_key({"made_with": made_with, "code": code}, [train, val]))
     faces = open_records(train)
-    about = faces.about
-    learnt = examples(faces, recipe.targets, labels=about.labels)
-    held_out, labels = examples(open_records(val), recipe.targets, labels=about.labels), learnt.labels
+    learnt = examples(faces, recipe.targets, labels=faces.about.labels)
+    held_out = examples(open_records(val), recipe.targets, labels=faces.about.labels)
     task = Task(layers, learnt, held_out, recipe, augmentation, network_name=network.name, seed=member)
-    start = starting_weights(recipe.init, labels)
+    start = starting_weights(recipe.init, learnt.labels)
     with state_file.held() if process_index() == 0 else nullcontext():
         trained = train_network(task, state_file=state_file, history_path=history, start=start)
         if process_index() > 0:
             return
-        logits = build_model(layers, learnt.faces.images.shape[1:], len(labels), for_training=False)
-        logits.set_weights(trained.weights)
-        val_logits = predict_in_batches(with_fused_batch_norm(logits), held_out.images)
-        temperature, val_report = calibrate(held_out.targets, val_logits)
-        finished = with_probabilities(logits, temperature or 1.0)
-        learnt_from = learnt_prior(learnt.targets, balanced=recipe.class_weights == "balanced")
-        known = ModelAbout(labels, about.size_px, about.channels, temperature, made_with, learnt_from)
-        save_model(finished, model, known)
+        balanced = recipe.class_weights == "balanced"
+        saved = save_calibrated(
+            layers, trained.weights, learnt, held_out, model, balanced=balanced, made_with=made_with
+        )
         state_file.note_model(model)
-        last = {name: value for name, value in trained.history[-1].items() if name in ("loss", "accuracy")}
         epochs = {"epochs": len(trained.history), "kept_epoch": trained.kept_epoch}
-        write_json(report, {**epochs, "parameters": finished.count_params(), "train": last, **val_report})
+        write_json(report, {**epochs, "parameters": saved.parameters, "train": trained.last, **saved.val})
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ RESULTS = Path(__file__).parents[1] / "results"
 
 def ferplus_votes(predictions: Predictions, table: Path) -> pd.DataFrame:
     """FER+'s votes on the predicted faces, as the download stage writes them. Raises UserError."""
-    rows = read_ferplus(table)
+    rows = read_ferplus(table).votes
     known = {path: row for path in predictions.paths if (row := row_of(path)) is not None}
     votes = Votes(tuple(LABELS.values()), {path: rows[row] for path, row in known.items()})
     return facts_table(votes, {}, known)

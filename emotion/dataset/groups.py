@@ -7,14 +7,16 @@ or the whole match where it has none, names the picture's group.
 
 import re
 import signal
+import sys
 import threading
 import time
+import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -48,6 +50,17 @@ def is_column(group_by: str) -> bool:
     return _WORD.fullmatch(group_by) is not None
 
 
+def usable_pattern(group_by: str) -> str:
+    """Return a value of `split.group_by` as it is. Raises ValueError where it is no regular expression."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of what another version of Python may read otherwise, such as `[[`
+            re.compile(group_by)
+    except (re.error, RecursionError, OverflowError, Warning) as error:
+        raise ValueError(f"is no regular expression ({error})") from None
+    return group_by
+
+
 def read_groups(dataset: Dataset, input_dir: Path) -> dict[str, dict[str, str]]:
     """Read `groups.csv` in `input_dir`: column -> path in the data set -> group; nothing where there is no such file.
 
@@ -78,6 +91,14 @@ def read_groups(dataset: Dataset, input_dir: Path) -> dict[str, dict[str, str]]:
                     raise DatasetError(f"{where}: {kind} {shown(group)} holds characters that no table can; rename it")
                 groups[kind][member] = group
     return groups
+
+
+def groups_report(groups: Mapping[str, Mapping[str, str]], pictures: int) -> dict[str, dict[str, dict[str, int]]]:
+    """For each kind of group, count the groups and the pictures without one; nothing where no groups are known."""
+    counts = {
+        kind: {"groups": len(set(of.values())), "pictures_without": pictures - len(of)} for kind, of in groups.items()
+    }
+    return {"groups": counts} if counts else {}
 
 
 def number_groups(faces: Sequence[Face], group_by: str, facts: Path) -> np.ndarray | None:
@@ -122,6 +143,29 @@ def likely_groups(faces: Iterable[Face]) -> Likely | None:
         if not counted:
             return None
     return next((likely for each in counted if (likely := each.judge(len(labels)))), None)
+
+
+def warn_of_groups(faces: Iterable[Face], report: Mapping[str, Any]) -> None:
+    """Print a line to stderr when groups lie on both sides, or the file names suggest groups and none are told.
+
+    Args:
+        report: of the split: `split_tables.split_report`.
+    """
+    if "groups" not in report:
+        if likely := likely_groups(faces):
+            print(
+                f"warning: the file names begin with one of {likely.groups} names, such as {shown(likely.example)!r}; "
+                "if those are persons or sequences, they lie on both sides and the scores come out too high: set "
+                f"split.group_by: '{likely.group_by}'",
+                file=sys.stderr,
+            )
+    elif seen := report["groups"]["test_images_with_group_in_train_or_val"]:
+        print(
+            f"warning: {seen:,} of {report['images']['test']['total']:,} test pictures are of a group that train or "
+            "val has, too; the data set brings them as they are, so they stay, and subsets.unseen_groups of "
+            "metrics/evaluate.json scores the others",
+            file=sys.stderr,
+        )
 
 
 class _Counted:

@@ -101,6 +101,18 @@ def decode_face(content: bytes, *, size_px: int, channels: int) -> np.ndarray:
     return resize_face(decode_image(content), size_px=size_px, channels=channels)
 
 
+def decode_faces(contents: Iterable[bytes], *, size_px: int, channels: int) -> Iterator[np.ndarray | ImageError]:
+    """Decode and resize many, on all cores, in order; where one is not a usable picture, the error that says so."""
+
+    def decode(content: bytes) -> np.ndarray | ImageError:
+        try:
+            return decode_face(content, size_px=size_px, channels=channels)
+        except ImageError as error:
+            return error
+
+    return map_images(decode, contents)
+
+
 def map_images(function: Callable[[bytes], T], contents: Iterable[bytes]) -> Iterator[T]:
     """Yield `function` of each image file, in order, working on all cores with a bounded number in memory."""
     threads = os.cpu_count() or 1

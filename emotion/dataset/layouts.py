@@ -18,6 +18,14 @@ from emotion.foundation.errors import shown
 
 _SPLIT_FOLDERS = {"train": "train", "val": "val", "validation": "val", "test": "test"}
 _LISTED = 10  # files or folders named in an error
+_TAKEN = {"total": "the sum of all labels"}  # names that the metrics put beside the labels
+_TAKEN_BESIDE_VOTES = {
+    "all": "all votes together",
+    "agreed": "the pictures on whose label the crowd agrees",
+    "learnable": "the pictures with votes to learn from",
+    "pictures": "the pictures with votes",
+    "pictures_without": "the pictures without votes",
+}
 _EXPECTED = (
     "expected train/<label>/<image> with test/<label>/<image> (and optionally val/ or validation/), "
     "or <label>/<image> folders only, or FER2013's CSV (columns emotion, pixels, Usage); "
@@ -94,6 +102,20 @@ def relabel(dataset: Dataset, names: Mapping[str, str | None]) -> Dataset:
     votes = dataset.votes and rename_votes(dataset.votes, names, renamed)
     groups = {kind: {new: of[old] for old, new in renamed.items() if old in of} for kind, of in dataset.groups.items()}
     return Dataset(keys, dataset.read, dataset.origin, votes, groups)
+
+
+def check_labels(dataset: Dataset) -> None:
+    """Raise DatasetError when there is only one label, or one has a name that the metrics need for something else."""
+    labels = sorted({path.split("/")[1] for path in dataset.keys})
+    if len(labels) == 1:
+        raise DatasetError(f"every image is labelled {labels[0]!r}; expected at least two labels, a folder for each")
+    voted = dataset.votes.labels if dataset.votes else ()
+    for taken, among in ((_TAKEN, labels), (_TAKEN_BESIDE_VOTES, voted)):
+        if clashes := [name for name in taken if name in among]:
+            raise DatasetError(
+                f"a label is called {clashes[0]!r}, the metrics' name for {taken[clashes[0]]}; "
+                f"rename it, or set data.labels: {{{clashes[0]}: another name}}"
+            )
 
 
 def _read_file(path: Path) -> bytes:

@@ -2,14 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_matrix, csr_matrix
 
-from emotion.dataset.archive.faces import SPLITS, DatasetError, Face
-from emotion.dataset.copies import Fingerprints, exact_copies, group_copies
+from emotion.dataset.archive.faces import SPLITS, DatasetError, Face, read_faces
+from emotion.dataset.copies import Fingerprints, exact_copies, fingerprint, group_copies, near_copies, sorted_pairs
 from emotion.dataset.labels import label_order, subset_of
 
 DROPPED = "drop"  # the split of a face that is in none
@@ -18,7 +19,7 @@ _ORDERS = 32  # of large groups that are tried
 _NEAR_ENOUGH = 0.02  # of the wanted counts
 
 
-class Told(NamedTuple):
+class PathColumns(NamedTuple):
     """What the paths of n faces say: a few bytes of memory each, where a path takes a hundred.
 
     Attributes:
@@ -32,7 +33,7 @@ class Told(NamedTuple):
     public: np.ndarray
 
 
-def told_by_paths(faces: Sequence[Face]) -> Told:
+def columns_of_paths(faces: Sequence[Face]) -> PathColumns:
     """Go through the faces once."""
     numbers: dict[str, int] = {}
     rows = (
@@ -41,11 +42,34 @@ def told_by_paths(faces: Sequence[Face]) -> Told:
     )
     table = np.fromiter(rows, [("split", np.int8), ("label", np.int32), ("public", bool)], len(faces))
     labels = pd.Categorical.from_codes(table["label"], list(numbers)).reorder_categories(sorted(numbers))
-    return Told(pd.Categorical.from_codes(table["split"].copy(), PLACES), labels, table["public"].copy())
+    return PathColumns(pd.Categorical.from_codes(table["split"].copy(), PLACES), labels, table["public"].copy())
+
+
+def pair_and_assign(
+    archive: Path,
+    faces: Sequence[Face],
+    columns: PathColumns,
+    groups: np.ndarray | None,
+    *,
+    max_hash_distance: int,
+    min_correlation: float,
+    **choices: Any,
+) -> tuple[pd.DataFrame, pd.Categorical]:
+    """All pairs of copies, sorted, and the split of each face; the fingerprints' memory is free again afterwards.
+
+    Args:
+        faces: of the archive, and what their paths say.
+        groups: as `assign_splits`, which takes `choices` too.
+        max_hash_distance: and `min_correlation`, as `near_copies`.
+    """
+    prints = fingerprint(read_faces(archive, (face.path for face in faces)), len(faces), folder=archive.parent)
+    near = near_copies(prints, max_hash_distance=max_hash_distance, min_correlation=min_correlation)
+    splits = assign_splits(columns, prints, near, groups, **choices)
+    return sorted_pairs([exact_copies(prints.exact), near]), splits
 
 
 def assign_splits(
-    told: Told,
+    columns: PathColumns,
     prints: Fingerprints,
     near: pd.DataFrame,
     groups: np.ndarray | None,
@@ -61,7 +85,7 @@ def assign_splits(
     Splits that the dataset comes with are kept. Missing ones are taken from train: first test, then validation.
 
     Args:
-        told: what the paths of the archive's faces say, in their order.
+        columns: what the paths of the archive's faces say, in their order.
         prints: their fingerprints.
         near: the pairs of near copies among them, as `pair_rows`.
         groups: int [n]; pictures with the same number stay on one side, together with their copies; None for copies
@@ -74,44 +98,44 @@ def assign_splits(
 
     Raises DatasetError where `groups` are so large that none can be held out.
     """
-    parts = _public_as_validation(told) if validation == "public" else told.splits.copy()
+    splits = _public_as_validation(columns) if validation == "public" else columns.splits.copy()
     for name, fraction in (("test", test_fraction), ("val", val_fraction)):
-        if name not in parts:
-            pool = np.flatnonzero(parts == "train")
+        if name not in splits:
+            pool = np.flatnonzero(splits == "train")
             together = _groups_within(pool, prints, near, group_duplicates, groups)
             choose = stratified_split if groups is None else nearest_split
-            chosen = choose(told.labels[pool], together, fraction=fraction, seed=seed)
+            chosen = choose(columns.labels[pool], together, fraction=fraction, seed=seed)
             if groups is not None and fraction * len(pool) >= 1 and not chosen.any():
                 raise _too_large(name, fraction, together)
-            parts[pool[chosen]] = name
-    return parts
+            splits[pool[chosen]] = name
+    return splits
 
 
-def _public_as_validation(told: Told) -> pd.Categorical:
+def _public_as_validation(columns: PathColumns) -> pd.Categorical:
     """Make the test images of the public subset the validation set. Raises DatasetError where that cannot be."""
-    parts = told.splits.copy()
-    public = told.public & (parts == "test")
-    if "val" in parts or not public.any():
+    splits = columns.splits.copy()
+    public = columns.public & (splits == "test")
+    if "val" in splits or not public.any():
         raise DatasetError(
             "split.validation is `public`, but the data set "
-            + ("brings a validation set of its own" if "val" in parts else "has no test image named PublicTest_…")
+            + ("brings a validation set of its own" if "val" in splits else "has no test image named PublicTest_…")
             + "; set split.validation: train"
         )
-    parts[public] = "val"
-    return parts
+    splits[public] = "val"
+    return splits
 
 
-def check_splits(told: Told, parts: pd.Categorical, dropped: np.ndarray) -> None:
+def check_splits(columns: PathColumns, splits: pd.Categorical, dropped: np.ndarray) -> None:
     """Raise DatasetError when there is nothing to test on, or a label without a training image."""
-    if "test" not in parts:
-        raise DatasetError(f"no test image among {len(parts)}; raise split.test_fraction or add images")
-    brought = set(told.labels[told.splits == "train"].unique())
-    if strangers := sorted(set(told.labels.categories) - brought):
+    if "test" not in splits:
+        raise DatasetError(f"no test image among {len(splits)}; raise split.test_fraction or add images")
+    brought = set(columns.labels[columns.splits == "train"].unique())
+    if strangers := sorted(set(columns.labels.categories) - brought):
         raise DatasetError(
             f"{strangers} have validation or test images but no training image; train has {label_order(brought)}. "
             "Rename, merge or drop them with data.labels"
         )
-    if emptied := sorted(brought - set(told.labels[(parts == "train") & ~dropped].unique())):
+    if emptied := sorted(brought - set(columns.labels[(splits == "train") & ~dropped].unique())):
         raise DatasetError(
             f"no training image is left for {emptied}; lower split.val_fraction or split.test_fraction, add images, "
             "or set split.drop_train_copies_of_test: false"

@@ -1,7 +1,9 @@
 """The finished split as tables and counts: the index of every face, the pairs of copies, the report."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -9,6 +11,7 @@ import pandas as pd
 
 from emotion.dataset.archive.faces import SPLITS, Face
 from emotion.dataset.copies import group_copies
+from emotion.dataset.index import append_index
 from emotion.dataset.labels import label_order, subset_of
 from emotion.dataset.votes import (
     COLUMN_PREFIX,
@@ -18,6 +21,7 @@ from emotion.dataset.votes import (
     votes_to_learn,
     without_outliers,
 )
+from emotion.foundation.files import written_whole
 
 _KINDS = ["", "near", "exact", "group"]
 _AT_ONCE = 8192  # rows of a table
@@ -26,7 +30,7 @@ _AT_ONCE = 8192  # rows of a table
 def index_tables(
     faces: Sequence[Face],
     labels: list[str],
-    parts: pd.Categorical,
+    splits: pd.Categorical,
     pairs: pd.DataFrame,
     groups: np.ndarray | None = None,
 ) -> Iterator[pd.DataFrame]:
@@ -38,11 +42,11 @@ def index_tables(
 
     Args:
         labels: in their order.
-        parts: the split of each face, of PLACES [n].
+        splits: the split of each face, of PLACES [n].
         pairs: of copies, as `pair_rows`.
         groups: int [n], the number of each face's group; None where they are in none.
     """
-    kinds = copies_across(parts, pairs, of=("test",), among=("train", "val"), groups=groups)
+    kinds = copies_across(splits, pairs, of=("test",), among=("train", "val"), groups=groups)
     for start in range(0, len(faces), _AT_ONCE):
         rows = range(start, min(start + _AT_ONCE, len(faces)))
         some = [faces[row] for row in rows]
@@ -51,7 +55,7 @@ def index_tables(
             "label": pd.Categorical([face.label for face in some], labels),
             "label_index": [labels.index(face.label) for face in some],
             "subset": [subset_of(face.name) for face in some],
-            "split": parts[start : rows.stop],
+            "split": splits[start : rows.stop],
             "copy": kinds[start : rows.stop],
         }
         yield pd.DataFrame(columns, index=rows)
@@ -93,7 +97,24 @@ def reported_columns(table: pd.DataFrame) -> pd.DataFrame:
     return short.assign(learnable=vote_counts(table, voted, with_no_label=False).any(axis=1))
 
 
-def pair_tables(faces: Sequence[Face], parts: pd.Categorical, pairs: pd.DataFrame) -> Iterator[pd.DataFrame]:
+def write_indexes(tables: Iterable[pd.DataFrame], paths: Mapping[str, Path]) -> pd.DataFrame:
+    """Write the rows of each split to its index, and return what the report needs of all rows."""
+    kept = []
+    with ExitStack() as written:
+        parts = {name: written.enter_context(written_whole(path)) for name, path in paths.items()}
+        files = {
+            name: written.enter_context(part.open("w", newline="", encoding="utf-8")) for name, part in parts.items()
+        }
+        for table in tables:
+            for name, file in files.items():
+                # Only the test index says what is copied where: nothing of the test set reaches the training index.
+                hidden = ["split"] if name == "test" else ["split", "copy"]
+                append_index(file, table[table["split"] == name].drop(columns=hidden))
+            kept.append(reported_columns(table))
+    return pd.concat(kept)
+
+
+def pair_tables(faces: Sequence[Face], splits: pd.Categorical, pairs: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """One row per pair of copies: both paths, their splits, whether their labels agree, kind, correlation.
 
     So many at a time, in their order; of no pairs a table without rows.
@@ -104,13 +125,20 @@ def pair_tables(faces: Sequence[Face], parts: pd.Categorical, pairs: pd.DataFram
         columns = {
             "first": [face.path for face in first],
             "second": [face.path for face in second],
-            "first_split": parts[some["first"]],
-            "second_split": parts[some["second"]],
+            "first_split": splits[some["first"]],
+            "second_split": splits[some["second"]],
             "same_label": [one.label == other.label for one, other in zip(first, second, strict=True)],
             "kind": np.where(some["exact"], "exact", "near"),
             "correlation": some["correlation"].to_numpy(),
         }
         yield pd.DataFrame(columns)
+
+
+def write_pairs(tables: Iterable[pd.DataFrame], path: Path) -> None:
+    """Write the pairs of copies to one table."""
+    with written_whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        for table in tables:
+            append_index(file, table)
 
 
 def split_report(table: pd.DataFrame, pairs: pd.DataFrame, groups: np.ndarray | None = None) -> dict[str, object]:
@@ -121,17 +149,17 @@ def split_report(table: pd.DataFrame, pairs: pd.DataFrame, groups: np.ndarray | 
         pairs: of copies, as `pair_rows`.
         groups: int [n], of `split.group_by`; None where it is empty.
     """
-    counts = {part: table[table["split"] == part] for part in SPLITS}
+    counts = {split: table[table["split"] == split] for split in SPLITS}
     return {
-        "images": {part: {"total": len(rows), **_sorted_counts(rows["label"])} for part, rows in counts.items()},
-        **({"crowd": {part: _crowd_report(rows) for part, rows in counts.items()}} if "crowd" in table else {}),
+        "images": {split: {"total": len(rows), **_sorted_counts(rows["label"])} for split, rows in counts.items()},
+        **({"crowd": {split: _crowd_report(rows) for split, rows in counts.items()}} if "crowd" in table else {}),
         "copies": {kind: _copy_report(table, pairs, kind) for kind in ("exact", "near")},
         **({"groups": _group_report(table, pairs, groups)} if groups is not None else {}),
     }
 
 
 def copies_across(
-    parts: pd.Categorical,
+    splits: pd.Categorical,
     pairs: pd.DataFrame,
     *,
     of: Sequence[str],
@@ -144,11 +172,11 @@ def copies_across(
 
     Returns: [n]: `exact`, `near`, `group`, or empty where there is none.
     """
-    kinds = pd.Categorical.from_codes(np.full(len(parts), _KINDS.index(""), np.int8), _KINDS)
+    kinds = pd.Categorical.from_codes(np.full(len(splits), _KINDS.index(""), np.int8), _KINDS)
     for kind in ("group", "near", "exact"):  # an exact copy overwrites a near one
         if kind != "group" or groups is not None:
-            together = group_copies(_of_kind(pairs, kind), len(parts), groups if kind == "group" else None)
-            kinds[parts.isin(of) & np.isin(together, together[parts.isin(among)])] = kind
+            together = group_copies(_of_kind(pairs, kind), len(splits), groups if kind == "group" else None)
+            kinds[splits.isin(of) & np.isin(together, together[splits.isin(among)])] = kind
     return kinds
 
 

@@ -48,6 +48,16 @@ def facts_table(votes: Votes | None, groups: Mapping[str, Mapping[str, str]], pa
     return pd.DataFrame(rows, columns=["path", *voted, *(GROUP_PREFIX + kind for kind in groups)])
 
 
+def votes_report(votes: Votes | None, pictures: int) -> dict[str, dict[str, int]]:
+    """Count the pictures with and without votes, and the votes for each label; nothing where nobody was asked."""
+    if votes is None:
+        return {}
+    sums = map(sum, zip(*votes.counts.values(), strict=True))
+    given = len(votes.counts)
+    by_label = dict(zip((*votes.labels, *NO_LABEL), sums, strict=True))
+    return {"votes": {"pictures": given, "pictures_without": pictures - given, **by_label}}
+
+
 def read_votes(facts: Path) -> pd.DataFrame:
     """Read the votes of the table that `facts_table` made, of the pictures that have some.
 

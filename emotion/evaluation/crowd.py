@@ -64,7 +64,7 @@ def against_the_crowd(
         seed: of the bootstrap.
     """
     crowd = join_votes(predictions, facts, rule)
-    report = crowd_report(crowd, truth_among(predictions, crowd), seed=seed) if crowd else {}
+    report = crowd_report(crowd, wrong_by_label(predictions, crowd), seed=seed) if crowd else {}
     tables = {
         "crowd": table(("series", "label", "accuracy"), person_rows(report) if crowd else []),
         "crowd_agreement": table(("agreement", "faces", "accuracy"), agreement_rows(crowd) if crowd else []),
@@ -98,11 +98,11 @@ def join_votes(predictions: Predictions, facts: pd.DataFrame, rule: VotesParams)
     return Crowd(rows, labels, votes[rows], agreed[rows], probabilities[rows], predicted[rows])
 
 
-def crowd_report(crowd: Crowd, truth: np.ndarray, *, seed: int) -> dict[str, Any]:
+def crowd_report(crowd: Crowd, wrong: np.ndarray, *, seed: int) -> dict[str, Any]:
     """The metrics to compare between runs.
 
     Args:
-        truth: the data set's own label of each face, an index into `crowd.labels`, or -1: int [n].
+        wrong: whether the prediction is another label than the data set's own: bool [n].
     """
     first = plurality(crowd.votes)
     people = PersonScores.of(crowd.votes, crowd.predicted)
@@ -115,7 +115,7 @@ def crowd_report(crowd: Crowd, truth: np.ndarray, *, seed: int) -> dict[str, Any
         "model_as_person": people.report(people.model, seed=seed),
         "model_minus_person": people.report(people.model - people.person, seed=seed),
         "per_label": people.per_label(crowd.labels),
-        "wrong_by_label": _wrong_by_label(crowd.predicted, truth, first),
+        "wrong_by_label": _wrong_report(wrong, crowd.predicted, first),
     }
 
 
@@ -209,10 +209,12 @@ def agreement_rows(crowd: Crowd) -> list[tuple[str, int, float]]:
     return rows
 
 
-def truth_among(predictions: Predictions, crowd: Crowd) -> np.ndarray:
-    """The data set's own label of each of the crowd's faces: int [n], an index into its labels, or -1."""
-    own = [predictions.labels[row] for row in crowd.rows]
-    return np.array([crowd.labels.index(name) if name in crowd.labels else -1 for name in own], dtype=np.int64)
+def wrong_by_label(predictions: Predictions, crowd: Crowd) -> np.ndarray:
+    """Whether each of the crowd's faces is predicted otherwise than the data set's own label says: bool [n].
+
+    By the model's labels: of those that nobody could vote for, too, it may be right.
+    """
+    return (predictions.predicted_indexes != predictions.label_indexes)[crowd.rows]
 
 
 def _accuracy(predicted: np.ndarray, truth: np.ndarray, *, seed: int) -> dict[str, float]:
@@ -226,15 +228,17 @@ def _accuracy(predicted: np.ndarray, truth: np.ndarray, *, seed: int) -> dict[st
     return {"faces": n, "accuracy": right, **interval(draws)._asdict()}
 
 
-def _wrong_by_label(predicted: np.ndarray, truth: np.ndarray, first: np.ndarray) -> dict[str, Any]:
-    """Of the faces wrong by the data set's label, how many are right by the crowd's."""
-    wrong = predicted != truth
-    right = wrong & (predicted == first)
+def _wrong_report(wrong: np.ndarray, predicted: np.ndarray, first: np.ndarray) -> dict[str, Any]:
+    """Of the faces wrong by the data set's label, how many are right by the crowd's; none where several labels tie."""
+    right = wrong & (first >= 0) & (predicted == first)
     return {"faces": int(wrong.sum()), "right_by_crowd": float(right.sum() / max(wrong.sum(), 1))}
 
 
 def person_rows(report: Mapping[str, Any]) -> list[tuple[str, str, float]]:
-    """Rows of person and model from `crowd_report`, overall and by label: (person or model, label, accuracy)."""
+    """Rows of person and model from `crowd_report`, overall and by label: (person or model, label, accuracy).
+
+    The overall rows have the label `all`, which `dataset.layouts.check_labels` lets no vote be for.
+    """
     overall = {"all": {"person": report["person"]["accuracy"], "model": report["model_as_person"]["accuracy"]}}
     by_label = {**overall, **report["per_label"]}
     return [(who, name, row[who]) for name, row in by_label.items() for who in ("person", "model")]

@@ -12,6 +12,7 @@ from emotion.foundation.errors import UserError
 from emotion.model.batch_norm import with_fused_batch_norm
 from emotion.model.batched import predict_in_batches
 from emotion.model.file import ModelAbout, load_model
+from emotion.runtime.portable import check_portable
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,20 @@ def load_member(path: Path) -> Member:
     if not isinstance(softmax, keras.layers.Softmax):
         raise UserError(f"{path} ends in {type(softmax).__name__}, not in Softmax; train it with `dvc repro`")
     return Member(path.stem, about, with_fused_batch_norm(keras.Model(model.inputs[0], softmax.input)))
+
+
+def load_members(folder: Path, seeds: list[int], *, portable: bool) -> list[Member]:
+    """Load the members with these seeds, to be averaged. Raises UserError, also as `check_agreement` does.
+
+    Args:
+        portable: whether to refuse a network that other processors would evaluate to other bits.
+    """
+    members = [load_member(folder / f"{seed}.keras") for seed in seeds]
+    check_agreement(members)
+    if portable:
+        for member in members:
+            check_portable(member.network, member.network_name, setting="evaluate.portable")
+    return members
 
 
 def check_agreement(members: list[Member]) -> None:

@@ -83,7 +83,7 @@ def by_confidence(tables: Tables, calibration: Mapping[str, Any]) -> dict[str, P
         ),
         "confidence": Picture(
             "Confidence",
-            "How often the prediction is how sure, and how much of that is wrong.",
+            "How many predictions have each confidence, and how many of those are wrong.",
             f"Stacked bars. From 90 % confidence: {sure['right'].sum()} right, {sure['wrong'].sum()} wrong.",
             charts.confidence(tables["confidence"]),
         ),
@@ -128,12 +128,20 @@ def against_people(table: pd.DataFrame) -> Picture:
     person, model = (table[table["series"] == who] for who in ("person", "model"))
     return Picture(
         "One person, and the model, against the crowd",
-        "Each voter in turn is compared with the label that most of the other voters chose; the model with the same "
+        "Each voter in turn is compared with the label that has the most votes of the others; the model with the same "
         "others. By label: the one that the others agree on.",
         f"Bars. A person: {_listed(person['label'], person['accuracy'], percent)}. "
         f"The model: {_listed(model['label'], model['accuracy'], percent)}.",
         charts.crowd(table),
     )
+
+
+def measured_on_demand(tables: Tables, metrics: Mapping[str, Any]) -> dict[str, Picture]:
+    """The figures of what not every run measures, by name: where it was not measured, none."""
+    return {
+        **({"robustness": corrupted(tables["robustness"])} if "robustness" in metrics else {}),
+        **({"crowd": against_people(tables["crowd"])} if "crowd" in metrics else {}),
+    }
 
 
 def _last(histories: Tables, quantity: str) -> str:

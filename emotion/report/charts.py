@@ -16,7 +16,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from emotion.palette import BLACK, BLUE, LINES, ORANGE, SKY, VERMILLION
+from emotion.palette import BLACK, BLUE, GREY, LINES, ORANGE, PALE_GREY, SKY, VERMILLION
 
 matplotlib.use("Agg")
 _LINES = ("-", "--", ":", "-.")  # once the colours are used up, they repeat with the next line style
@@ -28,7 +28,7 @@ _STYLE: Any = {
     "figure.constrained_layout.use": True,
     "figure.dpi": 130,
     "font.size": 10,
-    "grid.color": "#e4e4e4",
+    "grid.color": PALE_GREY,
     "legend.frameon": False,
     "text.parse_math": False,  # a label is text, whatever is in it
 }
@@ -115,7 +115,7 @@ def per_label(table: pd.DataFrame) -> bytes:
 def reliability(table: pd.DataFrame) -> bytes:
     """Draw accuracy over confidence. Columns: series (`before`, `after`), confidence, accuracy, faces."""
     with drawn(5.8, 5.0) as (figure, axes):
-        axes.plot([0, 1], [0, 1], color="#888888", linewidth=1, label="as sure as right")
+        axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, label="perfectly calibrated")
         looks = {"before": (ORANGE, "s", "--"), "after": (BLUE, "o", "-")}
         for name, bins in table.groupby("series", sort=False):
             colour, marker, line = looks[str(name)]
@@ -132,7 +132,7 @@ def reliability(table: pd.DataFrame) -> bytes:
 def roc(table: pd.DataFrame, areas: Mapping[str, float]) -> bytes:
     """Draw the ROC curves. Columns: series, false_positive_rate, true_positive_rate; `areas`: series -> area."""
     with drawn(5.8, 5.4) as (figure, axes):
-        axes.plot([0, 1], [0, 1], color="#888888", linewidth=1)
+        axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
         _series(axes, table, "false_positive_rate", "true_positive_rate", areas)
         axes.set(xlabel="false-positive rate (fraction)", ylabel="true-positive rate (fraction)")
         _legend_below(figure, areas)

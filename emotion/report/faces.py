@@ -56,9 +56,9 @@ def saliency(answers: Predictions, heatmaps: Mapping[str, np.ndarray], images: I
     explained = [(_answer(answers, rows[path], images), heat) for path, heat in heatmaps.items()]
     return Picture(
         "Where it looked",
-        "What is yellow spoke for the predicted label (HiResCAM). The map is coarse, and each of its places saw what "
-        "is around it. For each label the face that was predicted rightly with the most confidence, and wrongly.",
-        f"{len(explained)} faces, each beside the same face under its map of {_sizes(heatmaps)} places.",
+        "Yellow marks what led to the predicted label; each cell also reflects its surroundings (HiResCAM). For each "
+        "label the face that was predicted rightly with the most confidence, and wrongly.",
+        f"{len(explained)} faces, each beside the same face under its map of {_sizes(heatmaps)} cells.",
         saliency_sheet(explained, columns=4),
     )
 
@@ -68,7 +68,7 @@ def _sizes(heatmaps: Mapping[str, np.ndarray]) -> str:
     return next((" x ".join(map(str, heat.shape)) for heat in heatmaps.values()), "no")
 
 
-def near_copies(pairs: pd.DataFrame, images: Images) -> Picture:
+def copies_sheet(pairs: pd.DataFrame, images: Images) -> Picture:
     """Pairs of near copies; pictures that could not be decoded are left out."""
     usable = pairs[pairs["first"].isin(images) & pairs["second"].isin(images)]
     couples = [
@@ -120,14 +120,14 @@ def draw_crowd(answers: Predictions, archive: Path, facts: pd.DataFrame) -> dict
     picture = Picture(
         "Wrong by the label, right by the crowd",
         "Each face with its label in the data set, then what the model said, and how many of the voters say so too.",
-        f"{len(sheet)} of {len(rows)} faces that the model and most voters call otherwise than the data set does.",
+        f"{len(sheet)} of {len(rows)} faces on which the label with the most votes is the model's, not the data set's.",
         contact_sheet(sheet, columns=8),
     )
     return {"crowd_mistakes": picture}
 
 
 def _first_choice(votes: Sequence[int] | None, labels: Sequence[str]) -> str | None:
-    """The label that most voters chose; None where nobody voted, or several labels have as many."""
+    """The label with the most votes; None where nobody voted, or several labels have as many."""
     if not votes or votes.count(max(votes)) > 1:
         return None
     return labels[votes.index(max(votes))]
@@ -146,7 +146,7 @@ def draw_faces(
     return {
         "mistakes": mistakes(answers, rows, images),
         "saliency": saliency(answers, heatmaps, images),
-        "copies": near_copies(pairs, images),
+        "copies": copies_sheet(pairs, images),
     }
 
 

@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+
+from emotion.evaluation.views import views
 from emotion.report.page import flat, number, percent
 
 Metrics = Mapping[str, Any]
@@ -12,14 +15,20 @@ _KNOWN = {  # the single figures of metrics/evaluate.json that the page shows by
 _SHARES = {"precision", "recall", "f1"}  # of a label, shown in per cent
 
 
-def words(
-    shown: Mapping[str, Any], metrics: Metrics, data: Metrics, split: Metrics, trained: Sequence[Metrics]
+def page_context(
+    shown: Mapping[str, Any],
+    metrics: Metrics,
+    tables: Mapping[str, pd.DataFrame],
+    data: Metrics,
+    split: Metrics,
+    trained: Sequence[Metrics],
 ) -> dict[str, Any]:
     """The template's variables that hold text and figures.
 
     Args:
         shown: parameters by dotted key, as the report stage declares them.
         metrics: metrics/evaluate.json.
+        tables: those of metrics/plots, by name.
         data: metrics/data.json.
         split: metrics/split.json.
         trained: metrics/train/<member>.json of every member.
@@ -34,13 +43,17 @@ def words(
         "per_label": by_label(metrics["per_label"]),
         "measures": flat(metrics),
         "parameters": flat(shown),
+        "members": tables["members"].to_dict("records"),
+        "subsets": tables["subsets"].to_dict("records"),
+        "agreement": tables["crowd_agreement"].to_dict("records"),
+        "view_count": len(views(**shown["evaluate"]["views"])),
     }
 
 
 def overview(
     shown: Mapping[str, Any], data: Metrics, images: Metrics, trained: Sequence[Metrics]
 ) -> list[tuple[str, str]]:
-    """What was trained on what, as (name, text); `images`: split -> label or `total` -> faces; else as `words`."""
+    """What was trained on what: (name, text); `images`: split -> label or `total` -> faces; else as `page_context`."""
     return [
         ("Data", _data(shown, data)),
         ("Faces", _faces(shown, images)),

@@ -51,13 +51,18 @@ def _rendered(template: Path, context: Mapping[str, Any], *, escape: bool) -> st
         trim_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters.update(percent=percent, number=number, unbroken=unbroken)
+    environment.filters.update(percent=percent, number=number, points=points, unbroken=unbroken)
     return environment.get_template(template.name).render(context)
 
 
 def percent(fraction: float) -> str:
     """0.6789 -> `67.9 %`, with a non-breaking space."""
     return f"{100 * fraction:.1f}\N{NO-BREAK SPACE}%"
+
+
+def points(difference: float) -> str:
+    """A difference of fractions in points: 0.0712 -> `+7.1`, with a true minus sign."""
+    return f"{100 * difference:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def unbroken(text: str) -> str:

@@ -27,16 +27,16 @@ def training_batches(
     epochs: int,
     seed: int,
     augment: Augment,
-    share: slice = _ALL,
+    own_rows: slice = _ALL,
 ) -> tf.data.Dataset:
     """Batches of epochs first_epoch ... epochs-1, one after another, each epoch in its own order.
 
     Args:
         examples: faces, uint8 [n, size, size, channels], and the answers to them.
         augment: (uint8 [batch, size, size, channels], int64 [2]) -> float32, same shape; each picture by itself.
-        share: which rows of each batch to yield; no others are read.
+        own_rows: of each batch, to read and yield; no others are read.
 
-    Yields: (float32 [share, size, size, channels] 0-255, float32 [share, labels], rows summing to one).
+    Yields: (float32 [own rows, size, size, channels] 0-255, float32 [own rows, labels], each summing to one).
     """
     count, steps = len(examples), steps_per_epoch(len(examples), batch_size)
     read, targets = _reader(examples), _targets(examples)
@@ -48,13 +48,13 @@ def training_batches(
 
     def batch(step: tf.Tensor, rows: tf.Tensor, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         # Steps count up over all epochs; the offset keeps their seeds apart from the permutations'.
-        pictures = augment(_amid_blanks(images, rows, share), tf.stack([seed + 1_000_003, step]))
+        pictures = augment(_amid_blanks(images, rows, own_rows), tf.stack([seed + 1_000_003, step]))
         answers = tf.gather(targets, rows)
         answers = _draw(answers, tf.stack([seed + 2_000_003, step])) if examples.drawn else answers
-        return pictures[share], answers[share]
+        return pictures[own_rows], answers[own_rows]
 
     order = tf.data.Dataset.range(first_epoch, epochs).flat_map(epoch_order)
-    read_batches = order.map(lambda step, rows: (step, rows, read(rows[share])))
+    read_batches = order.map(lambda step, rows: (step, rows, read(rows[own_rows])))
     return _tuned(read_batches.map(batch, num_parallel_calls=2, deterministic=True))
 
 
@@ -88,11 +88,11 @@ def _targets(examples: Examples) -> tf.Tensor:
         return tf.constant(examples.targets)
 
 
-def _amid_blanks(images: tf.Tensor, rows: tf.Tensor, share: slice) -> tf.Tensor:
-    """The whole batch, blank but for this share: what is drawn for a picture depends on its place in the batch."""
-    if share == _ALL:
+def _amid_blanks(images: tf.Tensor, rows: tf.Tensor, own_rows: slice) -> tf.Tensor:
+    """The whole batch, blank but for the own rows: what is drawn for a picture depends on its place in the batch."""
+    if own_rows == _ALL:
         return images
-    before = tf.minimum(share.start, tf.size(rows))
+    before = tf.minimum(own_rows.start, tf.size(rows))
     after = tf.size(rows) - before - tf.shape(images)[0]
     return tf.pad(images, [[before, after], [0, 0], [0, 0], [0, 0]])
 

@@ -19,10 +19,10 @@ from emotion.model.batched import BATCH_SIZE
 from emotion.runtime.portable import check_portable
 from emotion.runtime.processes import own_rows, process_count, process_index
 from emotion.training.batches import Augment, evaluation_batches, steps_per_epoch, training_batches
+from emotion.training.epoch_lines import EpochLines
 from emotion.training.kept_weights import KeepWeights
 from emotion.training.network import FineTuned, Network, Phase, build_model
 from emotion.training.optimizer import make_optimizer
-from emotion.training.progress import Progress
 from emotion.training.recipe import Recipe
 from emotion.training.resume import Session
 from emotion.training.state import StateFile
@@ -55,7 +55,7 @@ class Task:
         return steps_per_epoch(len(self.train), self.recipe.batch_size)
 
     def batches(self, first_epoch: int, epochs: int) -> tf.data.Dataset:
-        """This process's share of the training batches of epochs first_epoch ... epochs-1, counted from 0."""
+        """This process's rows of the training batches of epochs first_epoch ... epochs-1, counted from 0."""
         return training_batches(
             self.train,
             batch_size=min(self.recipe.batch_size, len(self.train)),
@@ -63,7 +63,7 @@ class Task:
             epochs=epochs,
             seed=self.seed,
             augment=self.augment,
-            **({"share": own_rows(self.recipe.batch_size)} if process_count() > 1 else {}),
+            **({"own_rows": own_rows(self.recipe.batch_size)} if process_count() > 1 else {}),
         )
 
     def class_weights(self) -> dict[int, float] | None:
@@ -93,6 +93,11 @@ class Trained:
     weights: list[np.ndarray]
     kept_epoch: int
     history: list[dict[str, float]]
+
+    @property
+    def last(self) -> dict[str, float]:
+        """Loss and accuracy on the training faces, as they were in the last epoch."""
+        return {name: value for name, value in self.history[-1].items() if name in ("loss", "accuracy")}
 
 
 def train_network(
@@ -146,7 +151,7 @@ def _fit(task: Task, model: keras.Model, keeper: KeepWeights, session: Session, 
     recipe = task.recipe
     next_epoch = session.enter(model, first, can_stop=last == recipe.epochs)
     held_out, validation = task.validation(keeper)
-    progress = Progress(recipe.epochs, task.steps, recipe.batch_size)
+    lines = EpochLines(recipe.epochs, task.steps, recipe.batch_size)
     with _readable_failures(recipe, session), _readers_let_go(model):
         model.fit(
             task.batches(next_epoch, last),
@@ -157,7 +162,7 @@ def _fit(task: Task, model: keras.Model, keeper: KeepWeights, session: Session, 
             class_weight=task.class_weights(),
             shuffle=False,
             verbose=0,
-            callbacks=[*validation, keeper, progress, session],
+            callbacks=[*validation, keeper, lines, session],
         )
 
 

@@ -1,13 +1,24 @@
-"""What a network is, and the Keras model built from it: pixels -> logits -> probabilities."""
+"""What a network is, and the Keras model built from it: pixels -> logits -> probabilities, and its file."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import keras
+import numpy as np
 
-from emotion.model.batch_norm import FusedBatchNormalization, SynchronizedBatchNormalization
+from emotion.dataset.examples import Examples
+from emotion.model.batch_norm import (
+    FusedBatchNormalization,
+    SynchronizedBatchNormalization,
+    with_fused_batch_norm,
+)
+from emotion.model.batched import predict_in_batches
+from emotion.model.calibration import calibrate
+from emotion.model.file import ModelAbout, save_model
+from emotion.model.prior import learnt_prior
 from emotion.training.recipe import Recipe
 
 
@@ -70,6 +81,43 @@ def with_probabilities(logits: keras.Model, temperature: float) -> keras.Model:
     with _policy(keras.DTypePolicy("float32")):
         cooled = keras.layers.Rescaling(1.0 / temperature, name="temperature")(logits.output)
         return keras.Model(logits.input, keras.layers.Softmax(name="probabilities")(cooled), name="emotion")
+
+
+class Saved(NamedTuple):
+    """A model file: how many parameters it has, and its scores on the validation faces, by name."""
+
+    parameters: int
+    val: dict[str, Any]
+
+
+def save_calibrated(
+    network: Network,
+    weights: list[np.ndarray],
+    learnt: Examples,
+    held_out: Examples,
+    path: Path,
+    *,
+    balanced: bool,
+    made_with: dict[str, Any],
+) -> Saved:
+    """Put trained weights into a stock float32 model, fit its temperature on the validation faces, and save it.
+
+    Args:
+        weights: in the order of `model.weights`.
+        learnt: the faces that it was trained on.
+        held_out: the validation faces; may be empty.
+        balanced: whether class weights made all labels count the same.
+        made_with: parameters and versions, which travel with the model.
+    """
+    logits = build_model(network, learnt.faces.images.shape[1:], learnt.label_count, for_training=False)
+    logits.set_weights(weights)
+    val_logits = predict_in_batches(with_fused_batch_norm(logits), held_out.images)
+    temperature, val_report = calibrate(held_out.targets, val_logits)
+    finished = with_probabilities(logits, temperature or 1.0)
+    about, prior = learnt.faces.about, learnt_prior(learnt.targets, balanced=balanced)
+    known = ModelAbout(learnt.labels, about.size_px, about.channels, temperature, made_with, prior)
+    save_model(finished, path, known)
+    return Saved(finished.count_params(), val_report)
 
 
 def _training_batch_norm(devices: int) -> type[keras.layers.BatchNormalization]:

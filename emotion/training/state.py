@@ -82,6 +82,7 @@ class StateFile:
             error.filename = str(self.path)
             temporary.unlink(missing_ok=True)  # a full disk needs the space
             raise
+        # Two renames, where `written_whole` makes one: the state that is replaced must stay whole, as the one before.
         if self.path.exists():
             replace_safely(self.path, self.before)
         replace_safely(temporary, self.path)

@@ -115,6 +115,16 @@ def test_the_report_says_how_often_a_mistake_is_none_for_the_crowd() -> None:
     assert "person,all," in outcome.tables["crowd"] and "model,happy," in outcome.tables["crowd"]
 
 
+def test_labels_that_nobody_could_vote_for_are_right_or_wrong_by_the_data_sets_label() -> None:
+    """Votes were for happy and sad: p1 is bored, as predicted; p2 is bored and predicted calm; its votes tie."""
+    answers = predictions(
+        [("p1", "bored", [0.8, 0.1, 0.1]), ("p2", "bored", [0.1, 0.8, 0.1])], ["bored", "calm", "happy"]
+    )
+    facts = FACTS.drop(columns="votes_contempt").assign(votes_happy=[9, 3, 0], votes_sad=[1, 3, 0])
+    report = against_the_crowd(answers, facts, RULE, seed=0).report["crowd"]
+    assert report["wrong_by_label"] == {"faces": 1, "right_by_crowd": 0.0}
+
+
 def test_where_nobody_voted_nothing_is_said() -> None:
     outcome = against_the_crowd(ANSWERS, pd.DataFrame({"path": []}), RULE, seed=0)
     assert outcome.report == {}

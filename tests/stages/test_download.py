@@ -11,7 +11,7 @@ from emotion.dataset.votes import read_votes
 from emotion.foundation.errors import UserError
 from stages._entry.stage import Choice, resolve, validate
 from stages.download import READS, DataParams, download
-from tests.support.pictures import numbered, write_zip
+from tests.support.pictures import encoded, noise, numbered, write_zip
 
 
 def run(
@@ -84,6 +84,16 @@ def test_a_label_called_as_the_sum_is_refused(folder: Path) -> None:
         run(folder, {"sad": "total"})
 
 
+@pytest.mark.parametrize("taken", ["all", "agreed", "pictures"])
+def test_a_label_called_as_a_count_of_the_votes_is_refused_where_there_are_votes(
+    taken: str, folder: Path, tiny_files: dict[str, bytes]
+) -> None:
+    assert run(folder, {"sad": taken})["images"]["test"][taken] == 4
+    (folder / "local" / "votes.csv").write_text(f"path,angry,happy,sad\n{min(tiny_files)},1,8,1\n")
+    with pytest.raises(DatasetError, match=f"a label is called '{taken}', .*data.labels: {{{taken}: another name}}"):
+        run(folder, {"sad": taken}, votes="file")
+
+
 def test_a_broken_data_set_leaves_neither_archive_nor_report(folder: Path) -> None:
     (folder / "local" / "second.zip").write_bytes(b"")
     with pytest.raises(DatasetError, match=r"found second.zip, set.zip"):
@@ -133,6 +143,29 @@ def test_votes_beside_the_data_become_a_table_under_the_final_names(folder: Path
     assert (folder / "raw" / "facts.csv").read_text() == (
         f"path,votes_bad,votes_happy,votes_unknown,votes_not_a_face\n{member},2,8,0,0\n"
     )
+
+
+def test_the_votes_of_ferplus_join_a_zip_of_fer2013s_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three pictures named after rows of fer2013.csv, and a table of as many rows."""
+    monkeypatch.setattr("emotion.votes.ferplus.source._ROWS", 3)
+    members = ("train/angry/Training_0.png", "train/happy/Training_1.png", "test/happy/PublicTest_2.png")
+    (tmp_path / "local").mkdir()
+    write_zip(tmp_path / "local" / "fer2013.zip", {member: encoded(noise(n)) for n, member in enumerate(members)})
+    (tmp_path / "local" / "fer2013new.csv").write_text(
+        "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF\n"
+        "Training,fer0000000.png,1,0,0,0,8,0,1,0,0,0\n"
+        "Training,,0,0,0,0,0,0,0,0,0,10\n"
+        "PublicTest,fer0000002.png,0,9,0,0,0,0,0,1,0,0\n"
+    )
+    report = run(tmp_path, votes="ferplus")
+    assert report["votes"]["pictures"] == 3 and report["votes"]["happy"] == 9
+    names = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt", "unknown", "not_a_face")
+    assert (tmp_path / "raw" / "facts.csv").read_text().splitlines() == [
+        ",".join(["path", *(f"votes_{name}" for name in names)]),
+        "test/happy/PublicTest_2.png,0,9,0,0,0,0,0,1,0,0",
+        "train/angry/Training_0.png,1,0,0,0,8,0,1,0,0,0",
+        "train/happy/Training_1.png,0,0,0,0,0,0,0,0,0,10",
+    ]
 
 
 def test_without_votes_the_table_is_its_header(folder: Path) -> None:

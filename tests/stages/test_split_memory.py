@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
+import emotion.dataset.split
 import stages.split
 from emotion.dataset import copies, split_tables
 from emotion.dataset.archive.faces import Face, parse_path
@@ -57,8 +58,8 @@ def prints_of(count: int) -> Fingerprints:
 def peak_bytes(count: int, folder: Path, monkeypatch: pytest.MonkeyPatch, **choices: object) -> int:
     """The most memory that the stage has in use at once, the archive's own left out."""
     monkeypatch.setattr(stages.split, "list_faces", lambda archive: Numbered(count))
-    monkeypatch.setattr(stages.split, "read_faces", lambda archive, members: ())
-    monkeypatch.setattr(stages.split, "fingerprint", lambda contents, count, folder: prints_of(count))
+    monkeypatch.setattr(emotion.dataset.split, "read_faces", lambda archive, members: ())
+    monkeypatch.setattr(emotion.dataset.split, "fingerprint", lambda contents, count, folder: prints_of(count))
     (folder / "facts.csv").write_text("path\n")
     paths = [folder / name for name in OUTPUTS]
     near = {"max_hash_distance": 4, "min_correlation": 0.95}  # the search for what is farther apart takes long

@@ -72,7 +72,7 @@ class Watched:
 
 
 @pytest.mark.parametrize("count", [50, 5], ids=["whole batches", "a part of one"])
-def test_a_share_is_those_rows_of_the_whole_batches_and_nothing_else_is_read(count: int) -> None:
+def test_own_rows_are_those_of_the_whole_batches_and_nothing_else_is_read(count: int) -> None:
     faces = numbered_faces(count)
     augment = Augmentation(
         **{"shift": 0.1, "scale": 0.2, "rotation_deg": 15.0, "flip": True, "brightness": 0.1, "contrast": 0.2},
@@ -80,13 +80,13 @@ def test_a_share_is_those_rows_of_the_whole_batches_and_nothing_else_is_read(cou
     )
     given = {"batch_size": min(8, count), "first_epoch": 0, "epochs": 2, "seed": 0, "augment": augment}
     whole = list(training_batches(labelled(faces, ["a", "b", "c"]), **given))
-    for share in (slice(0, 4), slice(4, 8)):
+    for own_rows in (slice(0, 4), slice(4, 8)):
         watched = Watched(faces.images)
         examples = labelled(replace(faces, images=watched), ["a", "b", "c"])
-        part = list(training_batches(examples, **given, share=share))
+        part = list(training_batches(examples, **given, own_rows=own_rows))
         for (images, labels), (all_images, all_labels) in zip(part, whole, strict=True):
-            np.testing.assert_array_equal(images, all_images[share])
-            np.testing.assert_array_equal(labels, all_labels[share])
+            np.testing.assert_array_equal(images, all_images[own_rows])
+            np.testing.assert_array_equal(labels, all_labels[own_rows])
         assert len(watched.read) == sum(len(images) for images, _ in part)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import http.server
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,22 @@ CONTENT = b"the content of a file" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
-def write_rows(folder: Path, *, rows: int = 35_887, header: str = HEADER) -> Path:
-    """A file like FER+'s; row n has n % 10 votes for neutral and one for fear."""
-    lines = (f"Training,fer{n:07d}.png,{n % 10},0,0,0,0,0,1,0,0,0" for n in range(rows))
+def usage_of(row: int) -> str:
+    return "Training" if row < 28_709 else "PublicTest" if row < 32_298 else "PrivateTest"
+
+
+def write_lines(folder: Path, lines: list[str], header: str = HEADER) -> Path:
     (folder / "fer2013new.csv").write_text("\n".join([header, *lines]) + "\n")
     return folder / "fer2013new.csv"
+
+
+def lines_of(rows: int = 35_887) -> list[str]:
+    """Rows like FER+'s; row n has n % 10 votes for neutral and one for fear."""
+    return [f"{usage_of(n)},fer{n:07d}.png,{n % 10},0,0,0,0,0,1,0,0,0" for n in range(rows)]
+
+
+def write_rows(folder: Path, *, rows: int = 35_887, header: str = HEADER) -> Path:
+    return write_lines(folder, lines_of(rows), header)
 
 
 def dataset(*paths: str) -> Dataset:
@@ -71,6 +82,40 @@ def test_other_pictures_than_fer2013s_are_refused(tmp_path: Path) -> None:
 def test_another_file_of_that_name_is_refused(changes: dict[str, Any], says: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=says):
         read_ferplus(write_rows(tmp_path, **changes))
+
+
+FACES = dataset("train/angry/Training_13.png", "test/sad/PublicTest_30000.png", "test/sad/PrivateTest_35886.png")
+
+
+@pytest.mark.parametrize(
+    "reorder",
+    [sorted, lambda lines: sorted(lines, key=lambda line: line.split(",")[2]), lambda lines: lines[::-1]],
+    ids=["by split", "by a column", "upside down"],
+)
+def test_a_table_that_was_sorted_is_refused(reorder: Callable[[list[str]], list[str]], tmp_path: Path) -> None:
+    path = write_lines(tmp_path, reorder(lines_of()))
+    with pytest.raises(UserError, match=r"row [\d,]+ of votes is of '\w+', but .*sorting.*get the file again"):
+        VoteSource().votes(FACES, tmp_path, tmp_path)
+    assert path.exists()
+
+
+@pytest.mark.parametrize("kept", ["PrivateTest,fer0035886.png,6,0,0", "Priv"])
+def test_a_table_that_is_cut_within_a_row_is_refused(kept: str, tmp_path: Path) -> None:
+    write_lines(tmp_path, [*lines_of()[:-1], kept])
+    with pytest.raises(UserError, match="line 35888: . fields, but the header has 12; the file is cut off"):
+        VoteSource().votes(FACES, tmp_path, tmp_path)
+
+
+def test_a_table_that_is_not_the_published_one_but_fits_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_rows(tmp_path)
+    assert len(VoteSource().votes(FACES, tmp_path, tmp_path).counts) == 3
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "is not byte for byte the fer2013new.csv that FER+ publishes" in said
+    monkeypatch.setattr(ferplus, "SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
+    VoteSource().votes(FACES, tmp_path, tmp_path)
+    assert capsys.readouterr().err == ""
 
 
 class Server(http.server.BaseHTTPRequestHandler):

@@ -1,6 +1,7 @@
 """Download one small file of known content, once: a cut connection is continued, other content never used."""
 
 import hashlib
+import os
 import sys
 from http import HTTPStatus
 from pathlib import Path
@@ -11,6 +12,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from emotion.foundation.errors import UserError
+from emotion.foundation.files import replace_safely
 
 _TIMEOUT_S = 30
 _ATTEMPTS = 5
@@ -26,7 +28,7 @@ def fetch(address: str, target: Path, *, sha256: str, put_at: Path) -> Path:
 
     Raises UserError; what has arrived is kept in `<target>.part`, and the next call goes on from there.
     """
-    if target.is_file() and _digest(target) == sha256:
+    if target.is_file() and sha256_of(target) == sha256:
         return target
     part = target.with_name(target.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
@@ -38,8 +40,10 @@ def fetch(address: str, target: Path, *, sha256: str, put_at: Path) -> Path:
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             reason = type(error).__name__  # its text quotes addresses and proxies
             continue
-        if _digest(part) == sha256:
-            part.replace(target)
+        if sha256_of(part) == sha256:
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())  # so that a power cut leaves no other content under the name
+            replace_safely(part, target)
             return target
         part.unlink()  # another file, or the rest of another: begin anew
         reason = "what came is not the file that is expected"
@@ -72,6 +76,7 @@ def _session() -> requests.Session:
     return session
 
 
-def _digest(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,7 +13,7 @@ from emotion.runtime.processes import process_index
 from emotion.training.optimizer import learning_rate
 
 
-class Progress(keras.callbacks.Callback):
+class EpochLines(keras.callbacks.Callback):
     """One line per epoch and, on a terminal, a bar within it. Stops at the first loss that is not a number."""
 
     def __init__(self, epochs: int, steps: int, batch_size: int) -> None:
