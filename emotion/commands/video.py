@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     rate = summary.frames / max(time.monotonic() - began, 1e-9)
     print(
         f"{how} {summary.frames} frames ({rate:.0f} a second), looked at {summary.looked_at}, "
-        f"followed {summary.faces} face{'' if summary.faces == 1 else 's'}",
+        f"followed {summary.faces} face{'' if summary.faces == 1 else 's'}, prior {shown(tracker.predictor.prior.name)}",
         file=sys.stderr if is_piped else sys.stdout,
     )
     if summary.unread:
