@@ -141,7 +141,7 @@ function redraw() {
 function summary(result) {
   if (result.faces.length === 0) return "no face found";
   if (result.faces.length === 1) return `1 face: ${result.faces[0].label}`;
-  return `${result.faces.length} faces: ${result.faces.map((face) => `${face.face} ${face.label}`).join(", ")}`;
+  return `${result.faces.length} faces: ${result.faces.map((face) => face.label).join(", ")}`;  // without their numbers, which would sound like counts
 }
 
 function list(result) {
