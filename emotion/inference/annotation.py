@@ -19,7 +19,7 @@ from emotion.foundation.errors import UserError
 from emotion.foundation.files import written_whole
 from emotion.inference.marks import Marks, Rect, bars_size, name_width, plan_marks, row_px, rows_of, tag_size, unit_px
 from emotion.inference.predictor import UNCERTAIN, FacePrediction, Prediction, read_picture
-from emotion.palette import BOXES, rgb
+from emotion.palette import BOXES, GREY, rgb
 
 MAX_GROWTH = 4  # times the picture's pixels
 ALWAYS_ALLOWED_PIXELS = 1_000_000  # whatever the picture's size
@@ -29,7 +29,7 @@ _ENLARGED_BELOW_PX = 400  # root of the pixels; smaller pictures are enlarged, s
 _LONGEST_PX = 65_000  # a JPEG has at most 65,500
 _SHRUNK_PX = 2_000  # longest side of what is too narrow for the bound
 _COLOURS = tuple(rgb(colour) for colour in BOXES)  # of the labels, in their order
-_GREY, _WHITE, _STRIP = (150, 150, 150), (255, 255, 255), (24, 24, 27)
+_GREY, _WHITE, _STRIP = rgb(GREY), (255, 255, 255), (24, 24, 27)
 _SHADE, _TRACK = (16, 16, 18, 190), (255, 255, 255, 45)
 
 
