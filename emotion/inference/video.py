@@ -179,6 +179,7 @@ def label_video(
     """
     frame_number, looked_at, stopped = -1, 0, False
     numbers: set[int] = set()
+    prior = tracker.predictor.prior.name
     with ExitStack() as stack:
         stack.callback(source.close)
         rows = FrameTable(stack.enter_context(written_table(table)), tracker.predictor) if table else None
@@ -198,7 +199,7 @@ def label_video(
                         if rows:
                             rows.write(frame_number, seconds, track, face)
                 if video:
-                    video.write(annotate_frame(frame, faces, [track.number for track in tracks]), seconds)
+                    video.write(annotate_frame(frame, faces, [track.number for track in tracks], prior), seconds)
                 progress(frame_number)
         except KeyboardInterrupt:
             stopped = True
@@ -208,9 +209,9 @@ def label_video(
     return Summary(frame_number + 1, looked_at, len(numbers), stopped, unread)
 
 
-def annotate_frame(frame: np.ndarray, faces: tuple[FacePrediction, ...], numbers: list[int]) -> np.ndarray:
-    """Draw the faces, with the numbers that they have in the table, over a frame of the same size."""
+def annotate_frame(frame: np.ndarray, faces: tuple[FacePrediction, ...], numbers: list[int], prior: str) -> np.ndarray:
+    """Draw the faces, with the numbers that they have in the table, and the prior over a frame of the same size."""
     if not faces:
         return frame
-    prediction = Prediction("frame", frame.shape[1], frame.shape[0], faces)
+    prediction = Prediction("frame", frame.shape[1], frame.shape[0], faces, prior=prior)
     return annotate(frame, prediction, keep_size=True, numbers=numbers)
