@@ -20,17 +20,17 @@ from keras import layers  # noqa: E402
 from emotion.training.network import Network, build_model  # noqa: E402
 
 
-class Cost(NamedTuple):
+class NetworkCost(NamedTuple):
     """Attributes: parameters (all of them, batch-norm statistics included) and multiply-adds of one picture."""
 
     parameters: int
     multiply_adds: int
 
 
-def cost(network: Network, shape: tuple[int, int, int], label_count: int) -> Cost:
+def cost(network: Network, shape: tuple[int, int, int], label_count: int) -> NetworkCost:
     """Cost of a network on pictures of `shape` (height, width, channels) with `label_count` outputs."""
     model = build_model(network, shape, label_count, for_training=False)
-    return Cost(model.count_params(), multiply_adds(model))
+    return NetworkCost(model.count_params(), multiply_adds(model))
 
 
 def multiply_adds(model: keras.Model) -> int:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from emotion.commands.search_space import brought, check_keys, distribution, read_space
+from emotion.commands.search_space import brought, check_searchable, distribution, read_space
 from emotion.foundation.errors import UserError
 from emotion.foundation.params import read_params
 from emotion.install_hint import install_command
@@ -208,7 +208,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not all(limit is None or limit > 0 for limit in (arguments.trials, arguments.minutes)):
         raise UserError("--trials and --minutes must be more than 0")
     space, params = read_space(arguments.space), read_params(Path("params.yaml"))
-    check_keys(space, params, arguments.space)
+    check_searchable(space, params, arguments.space)
     copied = brought(params) if arguments.copy_paths is None else arguments.copy_paths
     study = open_study(arguments.name, seed=arguments.seed)
     budget = Budget(arguments.trials, arguments.minutes)

@@ -37,7 +37,7 @@ def read_space(path: Path) -> dict[str, dict[str, Any]]:
     return space
 
 
-def check_keys(space: Mapping[str, Any], params: Mapping[str, Any], path: Path) -> None:
+def check_searchable(space: Mapping[str, Any], params: Mapping[str, Any], path: Path) -> None:
     """Raise UserError for a key that params.yaml lacks, or that changes nothing about a training.
 
     Args:

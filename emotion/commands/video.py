@@ -57,9 +57,10 @@ def run(arguments: argparse.Namespace) -> int:
         )
     how = "stopped after" if summary.stopped else "read"
     rate = summary.frames / max(time.monotonic() - began, 1e-9)
+    followed = f"followed {summary.faces} face{'' if summary.faces == 1 else 's'}"
     print(
         f"{how} {summary.frames} frames ({rate:.0f} a second), looked at {summary.looked_at}, "
-        f"followed {summary.faces} face{'' if summary.faces == 1 else 's'}",
+        f"{followed}, prior {shown(tracker.predictor.prior.name)}",
         file=sys.stderr if is_piped else sys.stdout,
     )
     if summary.unread:

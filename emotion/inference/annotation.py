@@ -2,7 +2,7 @@
 
 A face has its label above it and its bars below it, or wherever else there is room; small faces have a label only.
 Where there are several faces, each has its number. What finds no room lies in a strip below the picture, under the
-face's number.
+face's number. A prior other than the training's is named in a corner, or in the strip where none is free.
 """
 
 import math
@@ -15,11 +15,23 @@ from typing import IO
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from emotion.foundation.errors import UserError
+from emotion.foundation.errors import UserError, shown
 from emotion.foundation.files import written_whole
-from emotion.inference.marks import Marks, Rect, bars_size, name_width, plan_marks, row_px, rows_of, tag_size, unit_px
+from emotion.inference.given.prior import TRAINING
+from emotion.inference.marks import (
+    Marks,
+    Rect,
+    bars_size,
+    name_width,
+    place_note,
+    plan_marks,
+    row_px,
+    rows_of,
+    tag_size,
+    unit_px,
+)
 from emotion.inference.predictor import UNCERTAIN, FacePrediction, Prediction, read_picture
-from emotion.palette import BOXES, rgb
+from emotion.palette import BOXES, GREY, rgb
 
 MAX_GROWTH = 4  # times the picture's pixels
 ALWAYS_ALLOWED_PIXELS = 1_000_000  # whatever the picture's size
@@ -27,9 +39,10 @@ JPEG_QUALITY = 90
 JPEG_SUFFIXES = (".jpg", ".jpeg")
 _ENLARGED_BELOW_PX = 400  # root of the pixels; smaller pictures are enlarged, so that there is room for text
 _LONGEST_PX = 65_000  # a JPEG has at most 65,500
+_LONGEST_NOTE = 100  # characters
 _SHRUNK_PX = 2_000  # longest side of what is too narrow for the bound
 _COLOURS = tuple(rgb(colour) for colour in BOXES)  # of the labels, in their order
-_GREY, _WHITE, _STRIP = (150, 150, 150), (255, 255, 255), (24, 24, 27)
+_GREY, _WHITE, _STRIP = rgb(GREY), (255, 255, 255), (24, 24, 27)
 _SHADE, _TRACK = (16, 16, 18, 190), (255, 255, 255, 45)
 
 
@@ -89,6 +102,15 @@ class Panel:
 
 
 @dataclass(frozen=True)
+class Note:
+    """What is said of the picture as a whole, in letters of `text_px`."""
+
+    text: str
+    text_px: int
+    place: Rect
+
+
+@dataclass(frozen=True)
 class Sheet:
     """The picture as it will be drawn.
 
@@ -99,6 +121,7 @@ class Sheet:
         panels: in the strip below.
         left_out: how many faces have no panel, as the bound leaves no room for it.
         text_px: size of the strip's text.
+        note: which prior was used, where it is not the training's and there is room.
     """
 
     picture: tuple[int, int]
@@ -107,6 +130,7 @@ class Sheet:
     panels: list[Panel]
     left_out: int
     text_px: int
+    note: Note | None = None
 
 
 def _planned(
@@ -161,6 +185,19 @@ def _with_strip(sheet: Sheet, groups: Sequence[Sequence[Marks]], tallest: int) -
     return replace(sheet, canvas=(sheet.canvas[0], top + line), panels=panels, left_out=left_out)
 
 
+def _with_note(sheet: Sheet, prior: str, largest: int) -> Sheet:
+    """Say which prior was used: in a free corner of the picture, else in a row below all, up to `largest` pixels."""
+    text_px = max(11, round(0.85 * unit_px(*sheet.picture)))
+    text = _cut(f"prior: {shown(prior)}"[:_LONGEST_NOTE], text_px, sheet.canvas[0] - text_px)
+    size = tag_size(text, text_px, _text_width)
+    if place := place_note(sheet.marks, sheet.picture, size):
+        return replace(sheet, note=Note(text, text_px, place))
+    width, height = sheet.canvas[0], sheet.canvas[1] + size[1]
+    if size[0] > width or width * height > largest or height > _LONGEST_PX:
+        return sheet
+    return replace(sheet, canvas=(width, height), note=Note(text, text_px, Rect(0, sheet.canvas[1], *size)))
+
+
 def _panel_size(mark: Marks, text_px: int) -> tuple[int, int]:
     """Least width and height of a face's part of the strip."""
     title_width, title_height = tag_size(mark.title, text_px, _text_width)
@@ -178,6 +215,9 @@ def _drawn(
 ) -> Image.Image:
     height, width = image.shape[:2]
     sheet = _planned(width, height, prediction.faces, numbers, keep_size=keep_size)
+    if prediction.faces and prediction.prior != TRAINING:
+        largest = 0 if keep_size else max(MAX_GROWTH * width * height, ALWAYS_ALLOWED_PIXELS)
+        sheet = _with_note(sheet, prediction.prior, largest)
     canvas = Image.new("RGB", sheet.canvas, _STRIP)
     canvas.paste(_resized(image, sheet.picture))
     draw = ImageDraw.Draw(canvas, "RGBA")
@@ -195,6 +235,9 @@ def _drawn(
     if sheet.left_out:
         place = (sheet.text_px, sheet.canvas[1] - row_px(sheet.text_px) - sheet.text_px // 3)
         draw.text(place, f"and {sheet.left_out} more", fill=_WHITE, font=_font(sheet.text_px))
+    if sheet.note:
+        draw.rectangle(_corners(sheet.note.place), fill=_SHADE)
+        _draw_text(draw, sheet.note.text, sheet.note.place, sheet.note.text_px, _WHITE)
     return canvas
 
 
@@ -232,8 +275,13 @@ def _draw_box(draw: ImageDraw.ImageDraw, mark: Marks, size: tuple[int, int]) -> 
 def _draw_tag(draw: ImageDraw.ImageDraw, face: FacePrediction, text: str, place: Rect, text_px: int) -> None:
     colour = label_colour(face)
     draw.rectangle(_corners(place), fill=colour)
+    _draw_text(draw, text, place, text_px, _ink(colour))
+
+
+def _draw_text(draw: ImageDraw.ImageDraw, text: str, place: Rect, text_px: int, ink: tuple[int, int, int]) -> None:
+    """A line with the margin that `tag_size` counts."""
     middle = (place.left + 0.35 * text_px, place.top + place.height / 2)
-    draw.text(middle, text, fill=_ink(colour), font=_font(text_px), anchor="lm")
+    draw.text(middle, text, fill=ink, font=_font(text_px), anchor="lm")
 
 
 def _draw_panel(draw: ImageDraw.ImageDraw, panel: Panel, text_px: int) -> None:

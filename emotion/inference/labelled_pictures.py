@@ -124,8 +124,8 @@ def labelled_pictures(
     expected = f"the model's labels are {', '.join(labels)}"
     if strange:
         raise UserError(
-            f"{folder}: not a label of the model: {', '.join(strange)}; {expected}. Rename or move such subfolders, or "
-            "say with --labels what they are, as in --labels calm=neutral"
+            f"{folder}: not a label of the model: {', '.join(strange)}; {expected}. Say with --labels what they "
+            f"are, as in --labels calm=neutral, or leave one out: --labels {strange[0]}="
         )
     if not found:
         raise UserError(f"{folder} has no pictures in a subfolder named after a label; {expected}")

@@ -134,6 +134,19 @@ def plan_marks(
     return tagged if has_strip and is_short else complete
 
 
+def place_note(marks: Sequence[Marks], size: tuple[int, int], note: tuple[int, int]) -> Rect | None:
+    """Find a corner of a picture of `size` where a note of that width and height lies upon no face nor its marks.
+
+    None where there is none, also where the whole picture is a face.
+    """
+    if any(mark.box is None for mark in marks):
+        return None
+    places = [place for mark in marks for place in (mark.box and mark.box.grown(mark.stroke_px), mark.tag, mark.bars)]
+    room = Room(*size, [place for place in places if place])
+    lefts, tops = (size[0] - note[0], 0), (size[1] - note[1], 0)
+    return room.take_first(Rect(left, top, *note) for top in tops for left in lefts)
+
+
 def rows_of(face: FacePrediction) -> list[str]:
     """The labels that get a bar, in the model's order."""
     best = sorted(face.probabilities, key=face.probabilities.__getitem__, reverse=True)[:ROWS]

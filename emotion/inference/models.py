@@ -16,6 +16,7 @@ from emotion.foundation.errors import UserError, shown
 from emotion.inference.memory_bound import memory_bound
 from emotion.install_hint import install_command
 from emotion.model.about import ModelAbout, check_file, check_shapes, parse_about, read_about
+from emotion.model.batched import predict_batch
 
 PUBLISHED = Path(__file__).parents[1] / "published" / "model.tflite"  # made by tools/ship.py of two published runs
 _OFF = 0.05  # what rounding to 8 bits may add to a sum of probabilities
@@ -135,7 +136,7 @@ class KerasModel:
 
     def probabilities(self, faces: np.ndarray) -> np.ndarray:
         """uint8 [n, size_px, size_px, channels], 0-255 -> float32 [n, labels]."""
-        return np.asarray(self._model.predict_on_batch(faces.astype(np.float32)))
+        return predict_batch(self._model, faces)
 
 
 def import_keras():  # type: ignore[no-untyped-def]  # a module, whose type exists only where it is installed

@@ -11,11 +11,11 @@ from typing import Self, TextIO
 import cv2
 import numpy as np
 
-from emotion.foundation.errors import UserError
+from emotion.foundation.errors import UserError, shown
 from emotion.foundation.files import written_whole
 from emotion.inference.annotation import annotate
 from emotion.inference.frames import FrameSource, count_frames, refuse_odd_name
-from emotion.inference.predictor import FacePrediction, Prediction
+from emotion.inference.predictor import FacePrediction, Prediction, Predictor
 from emotion.inference.tracking import FaceTracker, Track
 from emotion.runtime.quiet import quietly
 
@@ -130,28 +130,30 @@ def written_table(path: Path) -> Iterator[TextIO]:
     if path.is_dir():
         raise UserError(f"{path} cannot be written: it is a folder")
     if path.exists() and not path.is_file():
-        with path.open("w", newline="") as file:
+        with path.open("w", encoding="utf-8", newline="") as file:
             yield file
         return
-    with written_whole(path) as part, part.open("w", newline="") as file:
+    with written_whole(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         yield file
 
 
 class FrameTable:
-    """The CSV: one row for each face of each frame that was looked at; a pipe gets every row once it is written."""
+    """The CSV: one row for each face of each frame that was looked at; a pipe gets every row once it is written.
 
-    def __init__(self, file: TextIO, labels: list[str]) -> None:
-        self._file, self._labels = file, labels
+    It names the prior in each row, as predict's does.
+    """
+
+    def __init__(self, file: TextIO, predictor: Predictor) -> None:
+        self._file, self._labels, self._prior = file, predictor.labels, shown(predictor.prior.name)
         self._writer = csv.writer(file, lineterminator="\n")
         box = ["left", "top", "width", "height"]
-        self._writer.writerow(["frame", "seconds", "face", *box, "label", "confidence", *labels])
+        self._writer.writerow(["frame", "seconds", "face", *box, "label", "confidence", *self._labels, "prior"])
 
     def write(self, frame: int, seconds: float, track: Track, face: FacePrediction) -> None:
         """Append one row."""
         values = [f"{face.probabilities[label]:.6f}" for label in self._labels]
-        self._writer.writerow(
-            [frame, f"{seconds:.3f}", track.number, *track.box.rounded(), face.label, f"{face.confidence:.6f}", *values]
-        )
+        where = [frame, f"{seconds:.3f}", track.number, *track.box.rounded()]
+        self._writer.writerow([*where, face.label, f"{face.confidence:.6f}", *values, self._prior])
         self._file.flush()
 
 
@@ -177,9 +179,10 @@ def label_video(
     """
     frame_number, looked_at, stopped = -1, 0, False
     numbers: set[int] = set()
+    prior = tracker.predictor.prior.name
     with ExitStack() as stack:
         stack.callback(source.close)
-        rows = FrameTable(stack.enter_context(written_table(table)), tracker.predictor.labels) if table else None
+        rows = FrameTable(stack.enter_context(written_table(table)), tracker.predictor) if table else None
         # Last, so that it is verified first: without the video, no table appears.
         video = stack.enter_context(written_video(output, source.rate)) if output else None
         faces: tuple[FacePrediction, ...] = ()
@@ -196,7 +199,7 @@ def label_video(
                         if rows:
                             rows.write(frame_number, seconds, track, face)
                 if video:
-                    video.write(annotate_frame(frame, faces, [track.number for track in tracks]), seconds)
+                    video.write(annotate_frame(frame, faces, [track.number for track in tracks], prior), seconds)
                 progress(frame_number)
         except KeyboardInterrupt:
             stopped = True
@@ -206,9 +209,9 @@ def label_video(
     return Summary(frame_number + 1, looked_at, len(numbers), stopped, unread)
 
 
-def annotate_frame(frame: np.ndarray, faces: tuple[FacePrediction, ...], numbers: list[int]) -> np.ndarray:
-    """Draw the faces, with the numbers that they have in the table, over a frame of the same size."""
+def annotate_frame(frame: np.ndarray, faces: tuple[FacePrediction, ...], numbers: list[int], prior: str) -> np.ndarray:
+    """Draw the faces, with the numbers that they have in the table, and the prior over a frame of the same size."""
     if not faces:
         return frame
-    prediction = Prediction("frame", frame.shape[1], frame.shape[0], faces)
+    prediction = Prediction("frame", frame.shape[1], frame.shape[0], faces, prior=prior)
     return annotate(frame, prediction, keep_size=True, numbers=numbers)

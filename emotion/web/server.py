@@ -64,27 +64,51 @@ def create_app(predictor: Predictor, *, max_upload_bytes: int, hosts: list[str])
         max_upload_bytes: larger pictures are refused before they are read.
         hosts: names under which the page may be called up, against DNS rebinding; ["*"] for any.
     """
-    gate = Gate()
-    predictors = by_prior(predictor)
+    answers = Answers(predictor, max_upload_bytes)
+    routes = [
+        Route("/about", answers.about),
+        Route("/predict", answers.picture, methods=["POST"]),
+        Route("/annotated", answers.picture, methods=["POST"]),
+        WebSocketRoute("/live", answers.live),
+        Mount("/", StaticFiles(directory=_PAGE, html=True)),
+    ]
+    return Starlette(
+        routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts), Middleware(SafeHeaders)]
+    )
 
-    async def picture(request: Request) -> Response:
+
+class Answers:
+    """What is answered at the addresses that the page asks."""
+
+    def __init__(self, predictor: Predictor, max_upload_bytes: int) -> None:
+        self._predictor, self._max_upload_bytes = predictor, max_upload_bytes
+        self._predictors, self._gate = by_prior(predictor), Gate()
+
+    async def about(self, request: Request) -> Response:
+        """Answer with what the page must know before the first picture."""
+        labels = self._predictor.labels
+        return JSONResponse(
+            {
+                "labels": labels,
+                "colours": label_colours(labels),
+                "max_upload_bytes": self._max_upload_bytes,
+                "priors": list(self._predictors),
+                "prior": self._predictor.prior.name,
+            }
+        )
+
+    async def picture(self, request: Request) -> Response:
         """Answer a picture with JSON, or with its annotated copy."""
         if not _is_same_origin(request):
             return _refusal(403, "this page answers to itself alone")
-        chosen = predictors.get(request.query_params.get("prior", predictor.prior.name))
+        chosen = self._chosen(request)
         if chosen is None:
-            return _refusal(400, f"prior must be one of {', '.join(predictors)}")
-        if not gate.has_room:
+            return _refusal(400, f"prior must be one of {', '.join(self._predictors)}")
+        if not self._gate.has_room:
             return _refusal(503, _TOO_BUSY, {"Retry-After": "2"})
-        with gate.place():
+        with self._gate.place():
             try:
-                async with asyncio.timeout(UPLOAD_S):
-                    content = await _body(request, max_upload_bytes)
-                if content is None:
-                    return _refusal(413, f"larger than {max_upload_bytes / 1e6:g} MB; choose a smaller picture")
-                if request.url.path == "/annotated":
-                    return Response(*await gate.run(_annotated, chosen, content))
-                return JSONResponse(await gate.run(_predict, chosen, content))
+                return await self._predicted(request, chosen)
             except ImageError as error:
                 return _refusal(400, str(error))
             except TimeoutError:
@@ -92,37 +116,34 @@ def create_app(predictor: Predictor, *, max_upload_bytes: int, hosts: list[str])
             except ClientDisconnect:
                 return Response(status_code=400)  # which nobody reads
 
-    async def live(socket: WebSocket) -> None:
-        chosen = predictors.get(socket.query_params.get("prior", predictor.prior.name))
+    async def live(self, socket: WebSocket) -> None:
+        """Answer a webcam's frames, as long as they come."""
+        chosen = self._chosen(socket)
         if chosen is None or not _is_same_origin(socket):
             await socket.close(1008)
             return
         await socket.accept()
         with suppress(WebSocketDisconnect, RuntimeError):  # a client that leaves, also while it is answered
-            if gate.sockets >= MAX_SOCKETS:
+            if self._gate.sockets >= MAX_SOCKETS:
                 await socket.close(1013, _TOO_BUSY)
                 return
-            with gate.socket():
-                code, reason = await _label_frames(socket, FaceTracker(chosen.for_video()), gate)
+            with self._gate.socket():
+                code, reason = await _label_frames(socket, FaceTracker(chosen.for_video()), self._gate)
             await socket.close(code, reason)
 
-    async def about(request: Request) -> Response:
-        colours = label_colours(predictor.labels)
-        priors = {"priors": list(predictors), "prior": predictor.prior.name}
-        return JSONResponse(
-            {"labels": predictor.labels, "colours": colours, "max_upload_bytes": max_upload_bytes, **priors}
-        )
+    def _chosen(self, connection: HTTPConnection) -> Predictor | None:
+        """The predictor with the prior that is asked for; None where there is none."""
+        return self._predictors.get(connection.query_params.get("prior", self._predictor.prior.name))
 
-    routes = [
-        Route("/about", about),
-        Route("/predict", picture, methods=["POST"]),
-        Route("/annotated", picture, methods=["POST"]),
-        WebSocketRoute("/live", live),
-        Mount("/", StaticFiles(directory=_PAGE, html=True)),
-    ]
-    return Starlette(
-        routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts), Middleware(SafeHeaders)]
-    )
+    async def _predicted(self, request: Request, chosen: Predictor) -> Response:
+        """Read the upload in time, and predict it. Raises ImageError, TimeoutError, ClientDisconnect."""
+        async with asyncio.timeout(UPLOAD_S):
+            content = await _body(request, self._max_upload_bytes)
+        if content is None:
+            return _refusal(413, f"larger than {self._max_upload_bytes / 1e6:g} MB; choose a smaller picture")
+        if request.url.path == "/annotated":
+            return Response(*await self._gate.run(_annotated, chosen, content))
+        return JSONResponse(await self._gate.run(_predict, chosen, content))
 
 
 def by_prior(predictor: Predictor) -> dict[str, Predictor]:

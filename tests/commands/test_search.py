@@ -217,13 +217,13 @@ PARAMS: dict[str, Any] = {
 )
 def test_a_key_that_changes_no_training_is_refused(keys: list[str], message: str) -> None:
     with pytest.raises(UserError, match=re.escape(message)):
-        search_space.check_keys(dict.fromkeys(keys), PARAMS, Path("space.yaml"))
+        search_space.check_searchable(dict.fromkeys(keys), PARAMS, Path("space.yaml"))
 
 
 def test_keys_that_change_a_training_may_be_searched() -> None:
     keys = ["model.vgg.width", "train.learning_rate"]
-    search_space.check_keys(dict.fromkeys(keys), PARAMS, Path("space.yaml"))
-    search_space.check_keys(dict.fromkeys(["model.network", "model.resnet.width"]), PARAMS, Path("space.yaml"))
+    search_space.check_searchable(dict.fromkeys(keys), PARAMS, Path("space.yaml"))
+    search_space.check_searchable(dict.fromkeys(["model.network", "model.resnet.width"]), PARAMS, Path("space.yaml"))
 
 
 def test_a_trial_is_given_what_neither_git_nor_dvc_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,15 +1,21 @@
 """docs/using.md: what it says that the commands print, and what the benchmarks wrote of folders and small faces."""
 
+import argparse
 import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from emotion import cli
+from emotion.commands.options import add_model_options
+from emotion.dataset.labels import OTHER_NAMES
 from emotion.inference.models import PUBLISHED
 from tests.support.evaluated import ROOT
-from tests.support.sample_pictures import write_examples
+from tests.support.sample_pictures import png, write_examples
+
+PAGE = ROOT / "docs/using.md"
 
 
 @pytest.fixture
@@ -21,7 +27,7 @@ def _in_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def printed(command: str) -> list[str]:
     """The lines that the page has below a command, up to the next one or the end of the block."""
-    page = (ROOT / "docs/using.md").read_text(encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
     after = page[page.index(f"$ {command}\n") :].partition("\n")[2]
     return re.split(r"^(?:\$|```)", after, maxsplit=1, flags=re.MULTILINE)[0].splitlines()
 
@@ -61,8 +67,26 @@ def assert_alike(lines: list[str], shown: list[str]) -> None:
             assert float(found) == pytest.approx(float(other), abs=0.02 if "." in other else 2)
 
 
+def test_the_options_that_commands_share_are_named() -> None:
+    parser = argparse.ArgumentParser(add_help=False)
+    add_model_options(parser)
+    sentence = re.search(r"^`score`, `video` and `app` know (.*?) too\.", PAGE.read_text(encoding="utf-8"), re.S | re.M)
+    assert sentence and sorted(re.findall(r"`(.*?)`", sentence[1])) == sorted(parser._option_string_actions)
+
+
+def test_other_names_of_the_labels_are_listed_and_contempt_can_be_left_out(tmp_path: Path) -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert all(f"`{name}`" in page for name in OTHER_NAMES)
+    for name in [*OTHER_NAMES, "contempt"]:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.png").write_bytes(png(np.full((48, 48), 90, np.uint8)))
+    assert "`--labels contempt=`" in page
+    assert cli.main(["score", str(tmp_path), "--no-detect"]) == 2
+    assert cli.main(["score", str(tmp_path), "--no-detect", "--labels", "contempt="]) == 0
+
+
 def test_the_folders_figures_are_those_of_the_committed_file() -> None:
-    page = (ROOT / "docs/using.md").read_text(encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
     results = json.loads((ROOT / "benchmarks/results/folder.json").read_text())["pictures"]
     for pictures, found in results.items():
         rate, core_ms = found["pictures_per_second"], found["core_ms_per_picture"]
@@ -71,7 +95,7 @@ def test_the_folders_figures_are_those_of_the_committed_file() -> None:
 
 
 def test_the_figures_of_small_faces_are_those_of_the_committed_files() -> None:
-    page = (ROOT / "docs/using.md").read_text(encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
     found, labels = (
         json.loads((ROOT / f"benchmarks/results/small_{name}.json").read_text()) for name in ("faces", "labels")
     )
@@ -91,7 +115,7 @@ def test_the_score_that_is_shown_is_the_shipped_models() -> None:
 
 
 def test_the_speeds_are_those_of_the_committed_file() -> None:
-    page = (ROOT / "docs/using.md").read_text(encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
     result = json.loads((ROOT / "benchmarks/results/speed.json").read_text())
     for model, figures in result["models"].items():
         assert f"| {' | '.join([model, *(f'{value:g}' for value in figures.values())])} |" in page

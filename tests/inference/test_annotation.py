@@ -171,6 +171,34 @@ def test_large_faces_have_all_their_bars_beside_them_or_all_below():
     assert 0 < sum(bars(crowd, has_strip=False)) < 8, "in a video, those that have room"
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_another_prior_is_said_where_it_hides_nothing(seed):
+    width, height, boxes = crowd(seed)
+    image = np.random.default_rng(seed).integers(0, 255, (height, width, 3), np.uint8)
+    faces = tuple(seven(box, number) for number, box in enumerate(boxes))
+    plain, noted = Prediction("x", width, height, faces), Prediction("x", width, height, faces, prior="even")
+    before, after = annotate(image, plain, keep_size=True), annotate(image, noted, keep_size=True)
+    rows, columns = np.nonzero((before != after).any(axis=2))
+    if len(rows):
+        place = Rect(int(columns.min()), int(rows.min()), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1)
+        marks = plan_marks(faces, None, (width, height), 1.0, _text_width, has_strip=False)
+        assert not any(touch(place, mark.box.grown(mark.stroke_px)) for mark in marks)
+        assert not any(touch(place, other) for mark in marks for other in (mark.tag, mark.bars) if other)
+    before, after = annotate(image, plain), annotate(image, noted)
+    assert len(after) > len(before) or not np.array_equal(after, before), "a row below where no corner is free"
+
+
+@pytest.mark.parametrize("prior", ["even", "happy=6,neutral=3,sad=1", "x" * 100_000, "a\x1b\udcff.json"])
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (48, 48), (3, 3000), (640, 480)])
+def test_a_prior_of_any_name_is_said_below_a_face_that_is_the_whole_picture(prior, width, height):
+    image, whole = np.zeros((height, width), np.uint8), (seven(None),)
+    plain = annotate(image, Prediction("x", width, height, whole))
+    noted = annotate(image, Prediction("x", width, height, whole, prior=prior))
+    assert noted.shape[0] > plain.shape[0] and noted.shape[1] == plain.shape[1]
+    assert np.array_equal(noted[: len(plain)], plain)
+    assert noted.shape[0] * noted.shape[1] <= max(MAX_GROWTH * width * height, ALWAYS_ALLOWED_PIXELS)
+
+
 @pytest.mark.parametrize("longest", [300, 640, 1280, 3000, 6000])
 def test_text_follows_the_pictures_size(longest):
     assert unit_px(longest, longest * 2 // 3) >= max(11, longest / 80)

@@ -61,6 +61,14 @@ def test_a_moving_face_is_one_face_in_every_frame(video, tmp_path, capsys):
     assert "read 24 frames" in capsys.readouterr().out
 
 
+def test_the_table_and_the_summary_say_the_prior(video, tmp_path, capsys):
+    table = tmp_path / "out.csv"
+    for prior in ("training", "even", "angry=1,happy=3"):
+        assert cli.main(["video", str(video), "--csv", str(table), "--every", "12", "--prior", prior]) == 0
+        assert list(rows_of(table)[0])[-1] == "prior" and {row["prior"] for row in rows_of(table)} == {prior}
+        assert capsys.readouterr().out.endswith(f"followed 1 face, prior {prior}\n")
+
+
 def test_every_third_frame_is_looked_at_and_every_frame_is_written(video, tmp_path):
     table, output = tmp_path / "out.csv", tmp_path / "out.avi"
     assert cli.main(["video", str(video), "--csv", str(table), "--output", str(output), "--every", "3"]) == 0

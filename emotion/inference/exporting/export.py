@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,12 +22,12 @@ from emotion.inference.exporting.averaged import load_as_one
 from emotion.inference.models import LiteRTModel, OnnxModel, import_keras
 from emotion.install_hint import install_command
 from emotion.model.about import ABOUT_ENTRY, ModelAbout, format_about
+from emotion.model.batched import in_batches, predict_batch
 from emotion.runtime.quiet import import_tensorflow, quietly
 
 MAX_DIFFERENCE = {"float32": 1e-3, "float16": 2e-2, "int8": 0.5}  # of a probability, by precision
 MAX_FACES = 7500  # compared at most
 CALIBRATION_FACES = 300  # enough for the ranges of int8
-_BATCH = 64
 
 T = TypeVar("T")
 Predict = Callable[[np.ndarray], np.ndarray]  # uint8 [n, size, size, channels] -> float32 [n, labels]
@@ -100,8 +101,7 @@ def export(
     bound = MAX_DIFFERENCE[precision] if max_difference is None else max_difference
     with _written(output) as temporary:
         kind.write(model, temporary, about, precision=precision, faces=faces)
-        before = _in_batches(original, faces)
-        after = _in_batches(kind.read(temporary, model), faces)
+        before, after = in_batches(original, faces), in_batches(kind.read(temporary, model), faces)
         difference = np.abs(before - after)
         if not np.isfinite(after).all() or difference.max() > bound:
             names = " and ".join(map(str, models))
@@ -201,13 +201,13 @@ def _write_savedmodel(model: Any, path: Path, about: ModelAbout, **_: Any) -> No
 
 def _read_h5(path: Path, model: Any) -> Predict:
     loaded = import_keras().models.load_model(path, compile=False)
-    return lambda faces: np.asarray(loaded.predict_on_batch(faces.astype(np.float32)))
+    return partial(predict_batch, loaded)
 
 
 def _read_weights(path: Path, model: Any) -> Predict:
     fresh = import_keras().models.clone_model(model)
     fresh.load_weights(path)
-    return lambda faces: np.asarray(fresh.predict_on_batch(faces.astype(np.float32)))
+    return partial(predict_batch, fresh)
 
 
 def _read_savedmodel(path: Path, model: Any) -> Predict:
@@ -262,10 +262,6 @@ def _written(output: Path) -> Iterator[Path]:
                 output.rmdir()
     except OSError as error:
         raise UserError(f"{output} cannot be written ({error.strerror or error})") from None
-
-
-def _in_batches(predict: Predict, faces: np.ndarray) -> np.ndarray:
-    return np.concatenate([predict(faces[start : start + _BATCH]) for start in range(0, len(faces), _BATCH)])
 
 
 def _drawn_faces(about: ModelAbout) -> np.ndarray:

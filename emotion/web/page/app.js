@@ -1,7 +1,7 @@
 "use strict";
 const FRAME_WIDTH = 640;
 const FACES_OPEN = 6;  // the bars of the others are folded away
-const UNCERTAIN_COLOUR = "#969696";
+const UNCERTAIN_COLOUR = "#969696";  // GREY of emotion/palette.py; a test holds them equal
 const PRIORS = { training: "as frequent as in training", even: "equally frequent" };
 const element = (id) => document.getElementById(id);
 const canvas = element("canvas"), video = element("video");
@@ -141,7 +141,7 @@ function redraw() {
 function summary(result) {
   if (result.faces.length === 0) return "no face found";
   if (result.faces.length === 1) return `1 face: ${result.faces[0].label}`;
-  return `${result.faces.length} faces: ${result.faces.map((face) => `${face.face} ${face.label}`).join(", ")}`;
+  return `${result.faces.length} faces: ${result.faces.map((face) => face.label).join(", ")}`;  // without their numbers, which would sound like counts
 }
 
 function list(result) {
