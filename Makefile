@@ -24,7 +24,7 @@ test-all: .venv/dev  ## the slow tests: soaks, long trainings, the browser (at m
 test-emulated: .venv/dev  ## all runs on emulated processors (qemu-user; about an hour)
 	python -m pytest -m emulated
 
-docs: .venv/dev  ## make the pages that are made of numbers anew; the cards too with FER2013_RUN=folder where it ran
+docs: .venv/dev  ## regenerate the pages that are made of numbers; the cards too with FER2013_RUN=folder where it ran
 	python -m tools.docs.performance
 	python -m tools.docs.other_models
 	python -m tools.docs.experiments
@@ -36,7 +36,7 @@ lint: .venv/dev  ## ruff, format, types
 	ruff format --check .
 	mypy
 
-lock: .venv/dev  ## make the locks anew from pyproject.toml
+lock: .venv/dev  ## regenerate the locks from pyproject.toml
 	bash requirements.sh
 
 .venv/params-checked: .venv/pipeline $(SOURCES)
