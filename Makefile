@@ -64,6 +64,6 @@ fer2013 ferplus: .venv/pipeline  ## run a published recipe, on FER2013's labels 
 	python -m tools.publish rerun $@
 
 # Columns: changed parameters, the headline; `dvc exp show` alone is 300 characters wide. A pipe gets all columns.
-experiments: .venv/pipeline  ## the experiments: what each changed, and its headline metrics
+experiments: .venv/pipeline  ## this commit's experiments: what each changed, and its headline metrics
 	@test -t 1 || export COLUMNS=$${COLUMNS:-1024}; dvc exp show --no-pager --only-changed --keep 'Experiment|test_|(metrics/train/0.json:)?epochs' \
 	--drop '(?!(data|split|preprocess|augment|model|train|evaluate|report)\.)|train\.(accuracy|loss)'

@@ -99,3 +99,17 @@ def test_the_speeds_are_those_of_the_committed_file() -> None:
     finding = result["finding_ms"]
     assert f"{finding['pictures']:g} ms in a picture, {finding['videos']:g} ms in a frame" in page
     assert result["machine"]["load"] <= 0.3
+
+
+def test_the_figures_of_both_priors_are_those_of_the_committed_files() -> None:
+    page = (ROOT / "docs/using.md").read_text(encoding="utf-8")
+    measured = json.loads((ROOT / "benchmarks/results/others.json").read_text())
+    priors = measured["models"]["published"]["priors"]["PrivateTest"]
+    for source, by in (("ferplus", "by the crowd"), ("fer2013", "by FER2013's labels")):
+        training, even = priors[source]["training"], priors[source]["even"]
+        both = f"{100 * training['accuracy']:.1f} % | {100 * training['balanced_accuracy']:.1f} %"
+        assert f"| {by} | training (default) | {both} | {training['ece']:.3f} |" in page
+        assert f"| {by} | even | | {100 * even['balanced_accuracy']:.1f} % | {even['ece']:.3f} |" in page
+    scores = json.loads((ROOT / "results/fer2013/metrics/evaluate.json").read_text())["priors"]
+    costs = " instead of ".join(f"{100 * scores[prior]['accuracy']:.1f} %" for prior in ("even", "training"))
+    assert f"test faces): {costs}." in " ".join(page.split())
