@@ -110,7 +110,7 @@ def still_rising(curve: Sequence[Point]) -> str:
     state = "still rising slowly" if last > before else "no longer rising"
     return (
         f"Its accuracy was {state} when it was stopped: {percent(last)} on average in the last {LATE_EPOCHS} epochs, "
-        f"{percent(before)} in the {LATE_EPOCHS} before. The best epoch ended after {best(curve).minutes:.1f} minutes."
+        f"{percent(before)} in the {LATE_EPOCHS} before.\nThe best epoch ended after {best(curve).minutes:.1f} minutes."
     )
 
 
