@@ -24,7 +24,7 @@ test-all: .venv/dev  ## the slow tests: soaks, long trainings, the browser (at m
 test-emulated: .venv/dev  ## all runs on emulated processors (qemu-user; about an hour)
 	python -m pytest -m emulated
 
-docs: .venv/dev  ## make the pages that are made of numbers anew; the cards too with FER2013_RUN=folder where it ran
+docs: .venv/dev  ## regenerate the pages that are made of numbers; the cards too with FER2013_RUN=folder where it ran
 	python -m tools.docs.performance
 	python -m tools.docs.other_models
 	python -m tools.docs.experiments
@@ -36,7 +36,7 @@ lint: .venv/dev  ## ruff, format, types
 	ruff format --check .
 	mypy
 
-lock: .venv/dev  ## make the locks anew from pyproject.toml
+lock: .venv/dev  ## regenerate the locks from pyproject.toml
 	bash requirements.sh
 
 .venv/params-checked: .venv/pipeline $(SOURCES)
@@ -64,6 +64,6 @@ fer2013 ferplus: .venv/pipeline  ## run a published recipe, on FER2013's labels 
 	python -m tools.publish rerun $@
 
 # Columns: changed parameters, the headline; `dvc exp show` alone is 300 characters wide. A pipe gets all columns.
-experiments: .venv/pipeline  ## the experiments: what each changed, and its headline metrics
+experiments: .venv/pipeline  ## this commit's experiments: what each changed, and its headline metrics
 	@test -t 1 || export COLUMNS=$${COLUMNS:-1024}; dvc exp show --no-pager --only-changed --keep 'Experiment|test_|(metrics/train/0.json:)?epochs' \
 	--drop '(?!(data|split|preprocess|augment|model|train|evaluate|report)\.)|train\.(accuracy|loss)'

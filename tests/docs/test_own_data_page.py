@@ -5,9 +5,12 @@ import re
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from emotion.dataset.images import decode_image
+from emotion.foundation.params import read_params
 from emotion.inference.detector import YuNet, crop_face
+from emotion.training.recipe import Recipe
 from tests.support.evaluated import ROOT
 from tests.support.sample_pictures import write_examples
 
@@ -30,6 +33,46 @@ def test_the_memory_of_many_pictures_is_that_of_the_benchmark() -> None:
     page = " ".join((ROOT / "docs/own-data.md").read_text(encoding="utf-8").split())
     sizes = json.loads((ROOT / "benchmarks/results/growth.json").read_text())
     assert f"from {sizes['1']['images']:,} to {sizes['25']['images']:,} pictures" in page
-    for name in ("split", "preprocess@train", "train@0", "evaluate"):
+    for name in ("download", "split", "preprocess@train", "train@0", "evaluate"):
         once, most = (sizes[size]["stages"][name]["peak_memory_mb"] for size in ("1", "25"))
         assert f"from {once:,} to {most:,} MB in `{name.partition('@')[0]}`" in page
+
+
+def test_what_well_known_data_sets_need_is_reckoned_from_the_benchmark() -> None:
+    page = (ROOT / "docs/own-data.md").read_text(encoding="utf-8")
+    sizes = json.loads((ROOT / "benchmarks/results/growth.json").read_text())
+    rows = re.findall(r"\|\s*([\d,]+) \|.*\| (\d+) px, (grey|colour) \| ([\d,]+) \| ([\d,]+) \| ([\d.]+) \|\n", page)
+    assert len(rows) == 4
+    for faces, side_px, kind, *told in rows:
+        measured, channels = (sizes["1"], 1) if kind == "grey" else (sizes["colour"], 3)
+        training, face = measured["stages"]["train@0"], int(side_px) ** 2 * channels
+        share = face / (measured["side_px"] ** 2 * channels) * int(faces.replace(",", "")) / measured["images"]
+        disk_mb, minutes = int(faces.replace(",", "")) * face / 2**20, share * training["seconds"] / 60
+        assert told == [f"{disk_mb:,.0f}", f"{training['peak_memory_mb']:,}", f"{minutes:.1f}"]
+
+
+@pytest.mark.parametrize(
+    ("pictures", "warned_of"),
+    [(376, []), (370, ["ema_decay"]), (252, ["ema_decay"]), (248, ["batch_size", "ema_decay"])],
+)
+def test_small_data_is_warned_of_where_the_page_says(pictures: int, warned_of: list[str]) -> None:
+    assert doubted(pictures, sections=["## Hundreds of pictures"]) == warned_of
+
+
+def test_the_settings_for_fewer_pictures_suffice_where_the_page_says() -> None:
+    assert doubted(126, sections=["## Hundreds of pictures", "For both, add"]) == []
+    assert doubted(124, sections=["## Hundreds of pictures", "For both, add"]) == ["batch_size"]
+
+
+def doubted(pictures: int, *, sections: list[str]) -> list[str]:
+    """What `train` warns of with so many pictures, 0.64 of which are learnt from, and the settings that follow."""
+    page = (ROOT / "docs/own-data.md").read_text(encoding="utf-8")
+    settings = dict(read_params(ROOT / "params.yaml")["train"])
+    for section in sections:
+        command = page[page.index(section) :].partition("\n\n" if section[0] != "#" else "```\n\n")[0]
+        for key, value in re.findall(r"-S train\.(\w+)=([\w.]*\w)", command):
+            settings[key] = YAML(typ="safe").load(value)
+    recipe = Recipe.model_validate(settings)
+    images = int(0.64 * pictures)
+    doubts = recipe.doubts(images, max(1, images // recipe.batch_size))
+    return [doubt.partition(":")[0].removeprefix("train.") for doubt in doubts]

@@ -22,9 +22,11 @@ from tools.docs.performance import (
     curves_picture,
     fewer,
     milliseconds,
+    noise_of,
     performance_text,
     reached,
     share,
+    still_rising,
     taken,
     times,
     whole,
@@ -44,7 +46,7 @@ def test_the_readme_has_the_minutes_of_the_curves() -> None:
     theirs = tutorials.best(both["tutorials"])
     ours = tutorials.minutes_to(theirs.val_accuracy, both["project"])
     readme = " ".join((evaluated.ROOT / "README.md").read_text().split())
-    assert f"its best accuracy in {theirs.minutes:.0f} minutes takes this project {ours:.0f} (" in readme
+    assert f"notebook reaches in {theirs.minutes:.0f} minutes takes {ours:.0f} here (bfloat16, AVX-512;" in readme
 
 
 def test_the_networks_table_is_what_the_committed_numbers_make() -> None:
@@ -225,6 +227,20 @@ def test_spreads_are_taken_figure_by_figure() -> None:
 def test_a_cost_below_its_spread_is_not_measurable() -> None:
     assert [milliseconds(cost, 2.0) for cost in (-16.5, 1.9, 2.0)] == ["not measurable", "not measurable", "2.0"]
     assert [share(cost) for cost in (-0.036, 0.0, 0.125)] == ["not measurable"] * 2 + ["12.5\N{NO-BREAK SPACE}%"]
+
+
+def test_the_noise_of_the_parts_is_told_as_a_range() -> None:
+    assert noise_of({"float32": {"parts_spread_ms": {"a": 15.9, "b": 35.0}}, "bfloat16": {}}) == "16 to 35"
+    assert noise_of({"float32": {}}) == ""
+
+
+def test_a_curve_rises_where_its_last_epochs_are_better_on_average() -> None:
+    level = [Point(minute, 0.50) for minute in range(1, 7)]
+    later = [Point(minute, 0.52) for minute in range(7, 13)]
+    assert "still rising slowly" in still_rising([*level, *later]) and "52.0\N{NO-BREAK SPACE}%" in still_rising(
+        [*level, *later]
+    )
+    assert "no longer rising" in still_rising([*level, *level]) and still_rising(later) == ""
 
 
 def test_a_result_says_its_machine_and_load() -> None:

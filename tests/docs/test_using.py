@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from emotion import cli
@@ -123,3 +124,26 @@ def test_the_speeds_are_those_of_the_committed_file() -> None:
     finding = result["finding_ms"]
     assert f"{finding['pictures']:g} ms in a picture, {finding['videos']:g} ms in a frame" in page
     assert result["machine"]["load"] <= 0.3
+
+
+def test_the_figures_of_both_priors_are_those_of_the_committed_files() -> None:
+    page = (ROOT / "docs/using.md").read_text(encoding="utf-8")
+    measured = json.loads((ROOT / "benchmarks/results/others.json").read_text())
+    priors = measured["models"]["published"]["priors"]["PrivateTest"]
+    for source, by in (("ferplus", "by the crowd"), ("fer2013", "by FER2013's labels")):
+        training, even = priors[source]["training"], priors[source]["even"]
+        both = f"{100 * training['accuracy']:.1f} % | {100 * training['balanced_accuracy']:.1f} %"
+        assert f"| {by} | training (default) | {both} | {training['ece']:.3f} |" in page
+        assert f"| {by} | even | | {100 * even['balanced_accuracy']:.1f} % | {even['ece']:.3f} |" in page
+
+
+def test_what_even_costs_is_that_of_the_published_predictions() -> None:
+    faces = pd.read_csv(ROOT / "results/fer2013/predictions.csv")
+    counts = json.loads((ROOT / "results/fer2013/metrics/split.json").read_text())["images"]["train"]
+    labels = [name for name in counts if name != "total"]
+    even = faces[labels] / [counts[label] for label in labels]
+    costs = " instead of ".join(
+        f"{100 * (table.idxmax(axis=1) == faces['label']).mean():.1f} %" for table in (even, faces[labels])
+    )
+    page = " ".join((ROOT / "docs/using.md").read_text(encoding="utf-8").split())
+    assert f"all {len(faces):,} test faces): {costs}." in page

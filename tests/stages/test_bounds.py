@@ -3,6 +3,7 @@
 import copy
 import importlib
 import math
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -76,3 +77,44 @@ def test_no_number_may_be_without_bounds(value: float) -> None:
                 if isinstance(reading, Later):
                     resolved.load()
         assert str(caught.value).startswith("params.yaml:\n  ") and len(str(caught.value)) < 1000, path
+
+
+def bounded(schema: Any, definitions: Mapping[str, Any], place: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The key and the rule of every number of a schema that is no list and no choice between types."""
+    for name, rule in schema.get("properties", {}).items():
+        target = definitions[rule["$ref"].rpartition("/")[2]] if "$ref" in rule else rule
+        if {"minimum", "exclusiveMinimum"} & set(target):
+            yield f"{place}.{name}", target
+        yield from bounded(target, definitions, f"{place}.{name}")
+
+
+def comments() -> dict[str, str]:
+    """The comment beside each key of params.yaml."""
+    found: dict[str, str] = {}
+    path: list[str] = []
+    for line in (ROOT / "params.yaml").read_text().splitlines():
+        if match := re.match(r"( *)(\w+):[^#]*(?:# (.*))?", line):
+            path = [*path[: len(match[1]) // 2], match[2]]
+            found[".".join(path)] = match[3] or ""
+    return found
+
+
+def words(rule: Mapping[str, Any]) -> list[str]:
+    """How a comment tells the bounds of a rule."""
+    if "exclusiveMinimum" in rule and rule.get("exclusiveMaximum") == 1:
+        return ["between 0 and 1"]
+    low = f"more than {rule['exclusiveMinimum']}" if "exclusiveMinimum" in rule else f"{rule.get('minimum')} to"
+    if "exclusiveMaximum" in rule:
+        most = rule["exclusiveMaximum"]
+        return [low, "2^32 - 1" if most == 2**32 else f"less than {most}"]
+    most = rule.get("maximum")
+    return [low] if most is None else [low, "a million" if most == 1e6 else f"{most:,}" if most > 9999 else f"{most:g}"]
+
+
+def test_the_comments_of_params_yaml_tell_the_bounds() -> None:
+    told, missing = comments(), list[str]()
+    for key, params_class in classes():
+        schema = params_class.model_json_schema()
+        for place, rule in bounded(schema, schema.get("$defs", {}), key):
+            missing += [f"{place}: {word}" for word in words(rule) if word not in told[place]]
+    assert missing == []

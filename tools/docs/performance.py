@@ -7,6 +7,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -22,13 +23,14 @@ _RESULTS = _ROOT / "benchmarks/results"
 _PUBLISHED = _ROOT / "results/fer2013/metrics/history/0.csv"
 GROWING = ("download", "split", "preprocess@train", "train@0", "evaluate", "report")  # the other two are like the third
 NOT_MEASURABLE = "not measurable"
+LATE_EPOCHS = 6  # of a curve, whose mean is compared with that of as many before
 
 
 def performance_text(results: Path) -> str:
     """The page that these results make; it lacks what tutorials, precision or seeds tell where that is not there."""
     found = {name: results / f"{name}.json" for name in ("tutorials", "steps", "precision", "seeds", "growth")}
     context = {name: json.loads(path.read_text()) if path.exists() else None for name, path in found.items()}
-    helpers = (whole, best, reached, fewer, times, taken, milliseconds, share)
+    helpers = (whole, best, reached, fewer, times, taken, milliseconds, share, spread, still_rising, noise_of)
     published = pd.read_csv(_PUBLISHED).set_index("epoch")["val_accuracy"]
     context |= {"curves": curves(results), "growing": GROWING, "targets": TARGETS, "published": published}
     return render_text(_TEMPLATE, {**context, **{helper.__name__: helper for helper in helpers}})
@@ -60,7 +62,7 @@ def growth_picture(growth: dict[str, Any]) -> bytes:
             costs = [size["stages"][stage] for size in grey]
             time.plot(images, [cost["seconds"] for cost in costs], "o-", color=colour, label=stage)
             memory.plot(images, [cost["peak_memory_mb"] for cost in costs], "o-", color=colour, label=stage)
-        time.set(xscale="log", yscale="log", ylabel="seconds of the stage")
+        time.set(xscale="log", yscale="log", ylabel="seconds of the stage (logarithmic)")
         memory.set(xscale="log", ylim=(0, None), ylabel="peak memory, MB")
         time.yaxis.set_major_formatter("{x:,g}")
         for axes in (time, memory):
@@ -86,6 +88,30 @@ def milliseconds(cost: float, spread: float = 0.0) -> str:
 def share(cost: float, spread: float = 0.0) -> str:
     """The same as a fraction of something."""
     return percent(cost) if cost > 0 and cost >= spread else NOT_MEASURABLE
+
+
+def spread(fraction: float) -> str:
+    """How much a share differed between processes: ± 49.9 %."""
+    return f" ± {percent(fraction)}"
+
+
+def noise_of(precisions: dict[str, Any]) -> str:
+    """The range of what the parts of a step differ by between rounds, in ms; empty where it was not measured."""
+    spreads_ms = [value for one in precisions.values() for value in one.get("parts_spread_ms", {}).values()]
+    return f"{min(spreads_ms):.0f} to {max(spreads_ms):.0f}" if spreads_ms else ""
+
+
+def still_rising(curve: Sequence[Point]) -> str:
+    """Whether a training with a constant rate was still getting better when it was stopped, by its last epochs."""
+    if len(curve) < 2 * LATE_EPOCHS:
+        return ""
+    accuracies = [point.val_accuracy for point in curve]
+    before, last = fmean(accuracies[-2 * LATE_EPOCHS : -LATE_EPOCHS]), fmean(accuracies[-LATE_EPOCHS:])
+    state = "still rising slowly" if last > before else "no longer rising"
+    return (
+        f"Its accuracy was {state} when it was stopped: {percent(last)} on average in the last {LATE_EPOCHS} epochs, "
+        f"{percent(before)} in the {LATE_EPOCHS} before.\nThe best epoch ended after {best(curve).minutes:.1f} minutes."
+    )
 
 
 def whole(value: float) -> str:
