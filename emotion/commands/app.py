@@ -49,13 +49,14 @@ def run(arguments: argparse.Namespace) -> int:
 def _bound(host: str, port: int) -> socket.socket:
     if not 0 <= port <= 65535:
         raise UserError(f"--port is {port}; it must be 0 to 65535")
+    what = f"cannot listen on {host} port {port}"
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
+    except socket.gaierror as error:
+        raise UserError(f"{what} ({error.strerror}); give --host an address or name of this machine") from None
     except OSError as error:
-        raise UserError(
-            f"cannot listen on {host} port {port} ({error.strerror or error}); try another --port, or --port 0"
-        ) from None
+        raise UserError(f"{what} ({error.strerror or error}); try another --port, or --port 0") from None
     return listener

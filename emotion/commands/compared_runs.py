@@ -32,6 +32,8 @@ def load_predictions(source: str) -> Predictions:
         return read_predictions(_tracked_predictions(source))
     try:
         return read_predictions(path.read_text(encoding="utf-8"))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not text in UTF-8 ({error.reason}); name a table of predictions") from None
 

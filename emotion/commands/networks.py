@@ -19,6 +19,8 @@ from keras import layers  # noqa: E402
 
 from emotion.training.network import Network, build_model  # noqa: E402
 
+_LEAST_SIDE_PX, _MOST_SIDE_PX = 8, 1024  # as preprocess.size_px
+
 
 class NetworkCost(NamedTuple):
     """Attributes: parameters (all of them, batch-norm statistics included) and multiply-adds of one picture."""
@@ -82,11 +84,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print a line for each network that the parameter file has a block for. Raises UserError for an unusable file."""
+    """Print a line for each network that the parameter file has a block for.
+
+    Raises UserError for an unusable file, or pictures that no network takes.
+    """
+    if not _LEAST_SIDE_PX <= arguments.size_px <= _MOST_SIDE_PX:
+        raise UserError(f"--size-px is {arguments.size_px}; it must be {_LEAST_SIDE_PX} to {_MOST_SIDE_PX}")
+    if arguments.labels < 2:
+        raise UserError(f"--labels is {arguments.labels}; it must be 2 or more")
     networks = read_networks(arguments.params)
     shape = (arguments.size_px, arguments.size_px, arguments.channels)
+    costs = {name: cost(network, shape, arguments.labels) for name, network in networks.items()}
     print(f"{'network':<16}{'parameters':>12}{'multiply-adds':>16}   at {shape}, {arguments.labels} labels")
-    for name, network in networks.items():
-        parameters, operations = cost(network, shape, arguments.labels)
+    for name, (parameters, operations) in costs.items():
         print(f"{name:<16}{parameters:>12,}{operations:>16,}")
     return 0

@@ -85,6 +85,8 @@ def predictor_from(arguments: argparse.Namespace) -> Predictor:
 
 def new_folder(path: Path) -> Path:
     """Make a folder to write to. Raises UserError."""
+    if path.exists() and not path.is_dir():
+        raise UserError(f"folder {path} cannot be created: it is a file; name another folder")
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

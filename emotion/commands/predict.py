@@ -9,17 +9,15 @@ import contextlib
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
 
 from emotion.commands.options import add_model_options, new_folder, predictor_from
 from emotion.commands.progress import progress
 from emotion.dataset.picture_files import expand
 from emotion.foundation.errors import UserError, shown
-from emotion.foundation.files import written_whole
 from emotion.inference.annotation import annotated_name, write_annotated
 from emotion.inference.given.boxes import BoxFile, read_box_file
 from emotion.inference.predictor import Prediction, Predictor
-from emotion.inference.writers import CsvWriter, JsonWriter, TableWriter
+from emotion.inference.writers import CsvWriter, JsonWriter, TableWriter, written_text
 
 Writer = type[TableWriter] | type[JsonWriter] | type[CsvWriter]
 _EXAMPLE = """\
@@ -79,7 +77,7 @@ def _write(
     to_terminal = not arguments.output and sys.stdout.isatty()
     no_bar = to_terminal and writer_of is JsonWriter  # which leaves its last line open
     with (
-        _opened(arguments.output) as out,
+        written_text(arguments.output) if arguments.output else contextlib.nullcontext(sys.stdout) as out,
         writer_of(out, predictor.labels) as writer,
         progress(len(paths), "pictures", hidden=no_bar) as done,
     ):
@@ -120,20 +118,6 @@ def _tell(faults: Sequence[str]) -> int:
 def _writer_of(arguments: argparse.Namespace) -> Writer:
     suffix = arguments.output.suffix.lower() if arguments.output else ""
     return arguments.writer or _WRITERS.get(suffix, TableWriter)
-
-
-@contextlib.contextmanager
-def _opened(path: Path | None) -> Iterator[TextIO]:
-    """What to write to: stdout without a path, else a file that appears when it is complete."""
-    if path is None:
-        yield sys.stdout
-        return
-    if path.is_dir():
-        raise UserError(f"--output {path} is a folder; name a file in it")
-    is_pipe = path.exists() and not path.is_file()  # /dev/stdout: nothing can be written beside it
-    whole = contextlib.nullcontext(path) if is_pipe else written_whole(path)
-    with whole as part, part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-        yield file
 
 
 def _predictions(predictor: Predictor, paths: Sequence[Path], boxes: BoxFile | None) -> Iterator[Prediction]:

@@ -17,6 +17,7 @@ from emotion.inference.annotation import annotate
 from emotion.inference.frames import FrameSource, count_frames, refuse_odd_name
 from emotion.inference.predictor import FacePrediction, Prediction, Predictor
 from emotion.inference.tracking import FaceTracker, Track
+from emotion.inference.writers import written_text
 from emotion.runtime.quiet import quietly
 
 _CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
@@ -121,19 +122,10 @@ def written_video(path: Path, rate: float) -> Iterator[VideoFile]:
 
 @contextmanager
 def written_table(path: Path) -> Iterator[TextIO]:
-    """A text file to write rows to, which appears at `path` at the end; a pipe or terminal gets them as they come.
-
-    Raises UserError: it cannot be written.
-    """
+    """What `written_text` gives for a file in a folder that exists. Raises UserError for any other."""
     if not path.parent.is_dir():
         raise UserError(f"{path} cannot be written: the folder {path.parent} does not exist")
-    if path.is_dir():
-        raise UserError(f"{path} cannot be written: it is a folder")
-    if path.exists() and not path.is_file():
-        with path.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        return
-    with written_whole(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+    with written_text(path) as file:
         yield file
 
 

@@ -2,13 +2,30 @@
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from itertools import count
+from pathlib import Path
 from typing import Any, Self, TextIO
 
-from emotion.foundation.errors import shown
+from emotion.foundation.errors import UserError, shown
+from emotion.foundation.files import written_whole
 from emotion.inference.given.prior import TRAINING
 from emotion.inference.predictor import FacePrediction, Prediction
+
+
+@contextmanager
+def written_text(path: Path) -> Iterator[TextIO]:
+    """A file for text in UTF-8, which appears at `path` once it is whole; a pipe or terminal gets it as it comes.
+
+    What has no place in UTF-8, as in the names of some files, becomes escapes. Raises UserError for a folder.
+    """
+    if path.is_dir():
+        raise UserError(f"{path} cannot be written: it is a folder; name a file in it")
+    is_stream = path.exists() and not path.is_file()  # such as /dev/stdout: nothing can be written beside it
+    whole = nullcontext(path) if is_stream else written_whole(path)
+    with whole as part, part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        yield file
 
 
 class TableWriter:

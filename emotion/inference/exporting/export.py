@@ -90,6 +90,8 @@ def export(
     Raises UserError: no such model, models that cannot be averaged, a missing extra, unusable faces, or a difference
     over the bound.
     """
+    if max_difference is not None and not 0 <= max_difference <= 1:
+        raise UserError(f"--max-difference is {max_difference}; it must be 0 to 1, a difference of probabilities")
     for path in models:
         _check(path, output, format_name, precision)
     try:
@@ -245,7 +247,7 @@ def _check(model_path: Path, output: Path, format_name: str, precision: str) -> 
     if precision != "float32" and format_name != "litert":
         raise UserError(f"--{precision} is for --format litert; {format_name} keeps float32")
     if not output.name.endswith(FORMATS[format_name].suffix):
-        raise UserError(f"{output}: a {format_name} export must be called something{FORMATS[format_name].suffix}")
+        raise UserError(f"{output}: the name of an export as {format_name} must end in {FORMATS[format_name].suffix}")
     if output.resolve() == model_path.resolve():
         raise UserError(f"{output} is the model itself; name another path")
     if output.is_dir() and (format_name != "savedmodel" or any(output.iterdir())):
