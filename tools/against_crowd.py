@@ -11,11 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from emotion.dataset.archive.faces import Votes
 from emotion.dataset.votes import VotesParams, facts_table
-from emotion.evaluation.crowd import crowd_report, join_votes, plurality, truth_among
+from emotion.evaluation.crowd import crowd_report, join_votes, plurality, wrong_by_label
 from emotion.evaluation.predictions import Predictions, read_predictions
 from emotion.foundation.errors import UserError
 from emotion.foundation.files import write_file, write_json
@@ -43,18 +44,18 @@ def score(predictions: Predictions, votes: pd.DataFrame, rule: VotesParams) -> d
     crowd = join_votes(predictions, votes, rule)
     if crowd is None:
         raise UserError("the table has no votes on the run's faces; expected FER+'s, and a run on FER2013")
-    truth, first = truth_among(predictions, crowd), plurality(crowd.votes)
-    wrong = crowd.predicted != truth
-    by_label = {}
-    for place, name in enumerate(crowd.labels):
-        if (own := truth == place).any():
-            right = wrong & own & (crowd.predicted == first)
-            by_label[name] = {
-                "faces": int(own.sum()),
-                "wrong": int((wrong & own).sum()),
-                "right_by_crowd": int(right.sum()),
-            }
-    report = crowd_report(crowd, truth, seed=0)
+    wrong, right = wrong_by_label(predictions, crowd), crowd.predicted == plurality(crowd.votes)
+    own = np.array([predictions.labels[row] for row in crowd.rows])
+    by_label = {
+        name: {
+            "faces": int((own == name).sum()),
+            "wrong": int((wrong & (own == name)).sum()),
+            "right_by_crowd": int((wrong & right & (own == name)).sum()),
+        }
+        for name in crowd.labels
+        if name in own
+    }
+    report = crowd_report(crowd, wrong, seed=0)
     return report | {"wrong_by_label": {**report["wrong_by_label"], "per_label": by_label}}
 
 
