@@ -152,7 +152,8 @@ def begin(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace, dict[str
 def machine() -> dict[str, Any]:
     """What the numbers hold for: the processor, the cores this process may use, and their load so far.
 
-    `load` is how many processes were running or waiting for a core in the last minute: ask before measuring; an idle machine has none.
+    `load` is how many processes were running or waiting for a core in the last minute: ask before
+    measuring; an idle machine has none.
     """
     return {
         "processor": processor.name(),
