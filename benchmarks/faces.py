@@ -14,7 +14,6 @@ ZIP is FER2013's. Its faces are pasted at a known scale onto larger canvases, th
 side, found again, cropped and predicted. Those of PrivateTest are also found in their own pictures.
 """
 
-import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
