@@ -80,7 +80,10 @@ def test_the_diff_begins_at_the_committed_run(readme: str) -> None:
 
 @pytest.mark.parametrize(
     ("header", "file"),
-    [("Path Metric HEAD shorter Change", "metrics-diff.txt"), ("score A B B - A 95 % interval of B - A", "compare.txt")],
+    [
+        ("Path Metric HEAD shorter Change", "metrics-diff.txt"),
+        ("score A B B - A 95 % interval of B - A", "compare.txt"),
+    ],
 )
 def test_the_shorter_run_gave_what_is_shown(header: str, file: str) -> None:
     """The files are the whole output of the README's commands, `dvc metrics diff` and `emotion compare`."""
