@@ -67,10 +67,7 @@ def train(
         trained = train_network(task, state_file=state_file, history_path=history, start=start)
         if process_index() > 0:
             return
-        balanced = recipe.class_weights == "balanced"
-        saved = save_calibrated(
-            layers, trained.weights, learnt, held_out, model, balanced=balanced, made_with=made_with
-        )
+        saved = save_calibrated(layers, trained.weights, learnt, held_out, model, recipe=recipe, made_with=made_with)
         state_file.note_model(model)
         epochs = {"epochs": len(trained.history), "kept_epoch": trained.kept_epoch}
         write_json(report, {**epochs, "parameters": saved.parameters, "train": trained.last, **saved.val})

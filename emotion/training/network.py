@@ -97,7 +97,7 @@ def save_calibrated(
     held_out: Examples,
     path: Path,
     *,
-    balanced: bool,
+    recipe: Recipe,
     made_with: dict[str, Any],
 ) -> Saved:
     """Put trained weights into a stock float32 model, fit its temperature on the validation faces, and save it.
@@ -106,7 +106,7 @@ def save_calibrated(
         weights: in the order of `model.weights`.
         learnt: the faces that it was trained on.
         held_out: the validation faces; may be empty.
-        balanced: whether class weights made all labels count the same.
+        recipe: that it was trained by.
         made_with: parameters and versions, which travel with the model.
     """
     logits = build_model(network, learnt.faces.images.shape[1:], learnt.label_count, for_training=False)
@@ -114,7 +114,7 @@ def save_calibrated(
     val_logits = predict_in_batches(with_fused_batch_norm(logits), held_out.images)
     temperature, val_report = calibrate(held_out.targets, val_logits)
     finished = with_probabilities(logits, temperature or 1.0)
-    about, prior = learnt.faces.about, learnt_prior(learnt.targets, balanced=balanced)
+    about, prior = learnt.faces.about, learnt_prior(learnt.targets, balanced=recipe.class_weights == "balanced")
     known = ModelAbout(learnt.labels, about.size_px, about.channels, temperature, made_with, prior)
     save_model(finished, path, known)
     return Saved(finished.count_params(), val_report)

@@ -10,7 +10,7 @@ import pytest
 
 from emotion.dataset import groups
 from emotion.dataset.archive.faces import Dataset, DatasetError, Face, parse_path
-from emotion.dataset.groups import is_column, likely_groups, number_groups, read_groups
+from emotion.dataset.groups import groups_report, is_column, likely_groups, number_groups, read_groups
 from emotion.dataset.layouts import relabel
 from emotion.dataset.votes import facts_table, read_votes
 from emotion.foundation.errors import UserError
@@ -265,3 +265,14 @@ def test_many_names_end_the_search_early() -> None:
     many = Once(faces(f"train/a/x{n}_{n}-{n}.{n}.png" for n in range(5000)))
     assert likely_groups(many) is None
     assert many.taken < 2000
+
+
+def test_the_report_counts_groups_and_pictures_without_one() -> None:
+    known = {"subject": {"a": "1", "b": "1", "c": "2"}, "camera": {}}
+    assert groups_report(known, 5) == {
+        "groups": {
+            "subject": {"groups": 2, "pictures_without": 2},
+            "camera": {"groups": 0, "pictures_without": 5},
+        }
+    }
+    assert groups_report({}, 5) == {}

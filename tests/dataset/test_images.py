@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from emotion.dataset import images
-from emotion.dataset.images import ImageError, decode_face, decode_image, map_images, resize_face
+from emotion.dataset.images import ImageError, decode_face, decode_faces, decode_image, map_images, resize_face
 from tests.support.pictures import encoded, noise, smooth
 
 GREY, COLOUR = smooth(1), np.stack([smooth(1), smooth(2), smooth(3)], axis=-1)
@@ -243,3 +243,11 @@ def test_real_fer2013_decodes_the_same_both_ways(fer2013_faces: Path) -> None:
         quick = images._decode_grey_jpeg(content)
         assert quick is not None
         assert np.array_equal(quick, np.asarray(Image.open(io.BytesIO(content))))
+
+
+def test_of_many_faces_a_broken_one_is_an_error_in_its_place() -> None:
+    contents = [encoded(GREY, "png"), b"none", encoded(COLOUR, "png")] * 20
+    faces = list(decode_faces(contents, size_px=16, channels=1))
+    assert [isinstance(face, ImageError) for face in faces] == [False, True, False] * 20
+    assert str(faces[1]) == "not an image"
+    assert np.array_equal(faces[-1], decode_face(contents[-1], size_px=16, channels=1))

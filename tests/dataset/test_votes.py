@@ -14,6 +14,7 @@ from emotion.dataset.votes import (
     rename_votes,
     vote_counts,
     voted_labels,
+    votes_report,
     votes_to_learn,
     whole_votes,
     without_outliers,
@@ -94,3 +95,11 @@ def test_a_row_that_is_cut_off_is_named(tmp_path: Path) -> None:
 def test_no_label_is_renamed_to_what_is_none(name: str) -> None:
     with pytest.raises(UserError, match=f"data.labels: '{name}' is what people vote where they see no label"):
         rename_votes(Votes(("happy", "sad"), {"train/sad/1.png": (1, 2, 0, 0)}), {"happy": name}, {})
+
+
+def test_the_report_counts_pictures_and_votes() -> None:
+    votes = Votes(("happy", "sad"), {"a": (8, 2, 0, 0), "b": (1, 0, 4, 5)})
+    assert votes_report(votes, 5) == {
+        "votes": {"pictures": 2, "pictures_without": 3, "happy": 9, "sad": 2, "unknown": 4, "not_a_face": 5}
+    }
+    assert votes_report(None, 5) == {}

@@ -4,7 +4,7 @@ import jinja2
 import pytest
 
 from emotion.report import charts
-from emotion.report.page import Picture, flat, number, percent, render_page
+from emotion.report.page import Picture, flat, number, percent, points, render_page
 
 
 def test_a_picture_knows_its_size_and_holds_itself() -> None:
@@ -32,6 +32,7 @@ def test_parameters_are_flattened_and_written_as_yaml() -> None:
 
 def test_numbers_read_well() -> None:
     assert percent(0.67891) == "67.9\N{NO-BREAK SPACE}%"
+    assert (points(0.0712), points(-0.05)) == ("+7.1", "\N{MINUS SIGN}5.0")
     assert (number(7178), number(0.12345), number(2.0)) == ("7,178", "0.123", "2.000")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -113,6 +114,28 @@ def test_page_shows_headline_intervals_and_parameters(reported: Path) -> None:
     for key in ("data.source", "split.near.min_correlation", "evaluate.views.shift_px", "train.learning_rate"):
         assert key in text
     assert "2 have an exact one" in " ".join(text.replace("of 48", "").split()) and "in 10 views each" in text
+
+
+def test_page_shows_how_the_model_compares_with_people(reported: Path) -> None:
+    """Scores as on votes, put in the place of those of a run without."""
+    spans = {"low": 0.05, "high": 0.105}
+    people = {key: {"accuracy": value, **spans} for key, value in (("person", 0.737), ("model_as_person", 0.81))}
+    crowd = {
+        **{"faces": 47, "excess_nats": 0.1875, **people, "model_minus_person": {"accuracy": 0.0735, **spans}},
+        **{"plurality": {"faces": 40, "accuracy": 0.82, **spans}, "agreed": {"faces": 0}},
+        "wrong_by_label": {"faces": 11, "right_by_crowd": 0.25},
+    }
+    changed = shutil.copytree(reported / "one", reported / "crowd")
+    scores = json.loads((changed / "evaluate.json").read_text())
+    (changed / "evaluate.json").write_text(json.dumps({**scores, "crowd": crowd}))
+    rows = "person,all,0.7\nmodel,all,0.8\nperson,sad,0.6\nmodel,sad,0.7\n"
+    (changed / "plots/crowd.csv").write_text(f"series,label,accuracy\n{rows}")
+    (changed / "plots/crowd_agreement.csv").write_text("agreement,faces,accuracy\n50%-60%,15,0.625\n")
+    evaluated.run_report(reported, "crowd", members=[0])
+    text = " ".join(Page((changed / "report.html").read_text()).text.split())
+    assert "the model minus a person 47 +7.3 points +5.0 – +10.5 " in text
+    assert "by 0.188 nats a face" in text and "the label with the most votes 25.0 % of the time" in text
+    assert "50–60 % 15 62.5 % " in text
 
 
 def test_page_escapes_what_people_write(reported: Path) -> None:
