@@ -184,7 +184,7 @@ def test_saliency_covers_right_and_wrong_faces(project: Path) -> None:
 @pytest.mark.slow
 def test_evaluating_again_gives_the_same_bytes(project: Path) -> None:
     evaluated.run_evaluate(project, "again", models="both", members=[0, 1], views=evaluated.TEN, robustness=True)
-    files = sorted(file.relative_to(project / "many") for file in (project / "many").rglob("*") if file.is_file())
+    files = sorted(file.relative_to(project / "again") for file in (project / "again").rglob("*") if file.is_file())
     assert len(files) >= 13
     for file in files:
         assert (project / "many" / file).read_bytes() == (project / "again" / file).read_bytes(), file
