@@ -31,7 +31,7 @@ from emotion.inference.marks import (
     unit_px,
 )
 from emotion.inference.predictor import UNCERTAIN, FacePrediction, Prediction, read_picture
-from emotion.palette import BOXES, GREY, rgb
+from emotion.palette import BOXES, UNCERTAIN_GREY, rgb
 
 MAX_GROWTH = 4  # times the picture's pixels
 ALWAYS_ALLOWED_PIXELS = 1_000_000  # whatever the picture's size
@@ -42,7 +42,7 @@ _LONGEST_PX = 65_000  # a JPEG has at most 65,500
 _LONGEST_NOTE = 100  # characters
 _SHRUNK_PX = 2_000  # longest side of what is too narrow for the bound
 _COLOURS = tuple(rgb(colour) for colour in BOXES)  # of the labels, in their order
-_GREY, _WHITE, _STRIP = rgb(GREY), (255, 255, 255), (24, 24, 27)
+_GREY, _WHITE, _STRIP = rgb(UNCERTAIN_GREY), (255, 255, 255), (24, 24, 27)
 _SHADE, _TRACK = (16, 16, 18, 190), (255, 255, 255, 45)
 
 

@@ -22,7 +22,7 @@ from emotion.commands.app import _bound  # noqa: E402
 from emotion.dataset.images import decode_image  # noqa: E402
 from emotion.inference.annotation import annotated_name, write_annotated  # noqa: E402
 from emotion.inference.predictor import Predictor  # noqa: E402
-from emotion.palette import BLUE, BOXES, GREY, SKY  # noqa: E402
+from emotion.palette import BLUE, BOXES, SKY, UNCERTAIN_GREY  # noqa: E402
 from emotion.web.server import allowed_hosts, by_prior, create_app  # noqa: E402
 from emotion.web.serving import server_config  # noqa: E402
 from tests.support.sample_pictures import canvas_with, png  # noqa: E402
@@ -86,7 +86,7 @@ def test_the_page_is_told_labels_colours_and_priors(port):
 def test_the_pages_own_colours_are_the_palettes():
     style, script, icon = ((PATH.parent / name).read_text() for name in ("style.css", "app.js", "icon.svg"))
     assert re.findall(r"--accent: (#\w+)", style) == [BLUE.lower(), SKY.lower()]
-    assert re.findall(r"UNCERTAIN_COLOUR = \"(#\w+)\"", script) == [GREY]
+    assert re.findall(r"UNCERTAIN_COLOUR = \"(#\w+)\"", script) == [UNCERTAIN_GREY]
     assert f'fill="{SKY.lower()}"' in icon
 
 
