@@ -193,7 +193,7 @@ def test_a_file_that_is_no_mapping_is_described(text: str, message: str) -> None
 
 
 def test_a_missing_file_says_where_to_run() -> None:
-    with pytest.raises(UserError, match=r"params\.yaml is missing; run the stage from the project's root"):
+    with pytest.raises(UserError, match=r"params\.yaml is missing; run this in the project's folder"):
         read_params(Path("params.yaml"))
 
 
