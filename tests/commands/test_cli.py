@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from emotion import cli
-from emotion.commands.predict import NumberedNames
+from emotion.commands.annotated_folder import NumberedNames
 from emotion.dataset.labels import EMOTIONS
 from emotion.inference.labelled_pictures import wilson_interval
 from emotion.inference.writers import CsvWriter
@@ -126,9 +126,9 @@ def test_min_confidence_gives_uncertain(pictures, capsys):
     ("arguments", "message"),
     [
         (["predict", "a.png", "--min-confidence", "2"], "0 to 1"),
-        (["predict", "a.png", "--min-score", "2"], "min_score is 2.0; it must be more than 0, and at most 1"),
-        (["video", "0", "--csv", "a.csv", "--min-score", "x"], "invalid float"),
-        (["predict", "a.png", "--min-confidence", "x"], "invalid float"),
+        (["predict", "a.png", "--min-score", "2"], "--min-score is 2.0; it must be more than 0, and at most 1"),
+        (["video", "0", "--csv", "a.csv", "--min-score", "x"], "argument --min-score: invalid number value"),
+        (["predict", "a.png", "--min-confidence", "nan"], "argument --min-confidence: invalid number value: 'nan'"),
         (["predict", "a.png", "--model", "gone.tflite"], "gone.tflite does not exist"),
         (
             ["predict", "a.png", "--csv", "new.csv"],
@@ -158,7 +158,7 @@ def test_min_confidence_gives_uncertain(pictures, capsys):
         (["video", "gone.mp4", "--csv", "x.csv", "--every", "0"], "1 or more"),
         (["export", "gone.keras", "x.tflite", "--format", "litert"], "does not exist"),
         (["export", "gone.keras", "x.onnx", "--format", "litert"], "must end in .tflite"),
-        (["export", "gone.keras", "x.tflite", "--format", "litert", "--max-difference", "nan"], "must be 0 to 1"),
+        (["export", "gone.keras", "x.tflite", "--format", "litert", "--max-difference", "nan"], "invalid number value"),
         (["export", "gone.keras", "x.onnx", "--format", "onnx", "--int8"], "for --format litert"),
         (["export", "gone.tflite", "x.onnx", "--format", "onnx"], "not a .keras"),
         (["app", "--port", "99999"], "0 to 65535"),
@@ -338,8 +338,9 @@ def test_score_takes_other_names_of_labels(tmp_path, capsys, given):
         ("gone.yaml", "there is no file gone.yaml; expected a params.yaml, or old=new"),
         ("joyous=joy", "renames to 'joy', which the model does not know; its labels are angry"),
         ("joyous=hapy", "did you mean 'happy'?"),
-        ("a=happy,a=sad", "'a=sad' is not old=new, or 'a' is there twice"),
+        ("a=happy,a=sad", "'a' is there twice; name each subfolder once"),
         ("=happy", "'=happy' is not old=new"),
+        ("=", "'=' is not old=new; expected"),
         ("a=happy,b", "'b' is not old=new"),
         ("list.yaml", "has no data.labels that map old names to new ones"),
         ("numbers.yaml", "has no data.labels that map old names to new ones"),
