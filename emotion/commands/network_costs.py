@@ -66,5 +66,5 @@ def read_networks(params: Path) -> dict[str, Network]:
         blocks = {name: block for name, block in sorted(model.items()) if isinstance(block, dict)}
         modules = {name: importlib.import_module(f"emotion.networks.{name}") for name in blocks}
         return {name: modules[name].Network.model_validate(block) for name, block in blocks.items()}
-    except (UserError, KeyError, TypeError, AttributeError, ModuleNotFoundError, ValidationError) as error:
+    except (KeyError, TypeError, AttributeError, ModuleNotFoundError, ValidationError) as error:
         raise UserError(f"{params} has no `model` section with networks of this project ({error})") from None

@@ -13,8 +13,7 @@ import signal
 import subprocess
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -217,8 +216,7 @@ def run(arguments: argparse.Namespace) -> int:
     def begin(number: int, values: Mapping[str, Any]) -> Experiment:
         return DvcExperiment(f"{arguments.name}-{number}", arguments.member, values, copied)
 
-    with _ended_as_by_ctrl_c():
-        search(study, space, budget, begin)
+    search(study, space, budget, begin)
     if not _has_completed(study):
         print("no trial was completed")
         return 0
@@ -283,17 +281,6 @@ def open_study(name: str, *, seed: int, folder: Path = Path(".cache", "search"))
     # The sampler's own numbers begin anew in each process: without the count a resumed search would repeat itself.
     study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials), multivariate=True)
     return study
-
-
-@contextmanager
-def _ended_as_by_ctrl_c() -> Iterator[None]:
-    """Let a closed terminal or `kill` end the trial that runs, too, which has a session of its own."""
-    before = {ending: signal.signal(ending, signal.default_int_handler) for ending in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for ending, handler in before.items():
-            signal.signal(ending, handler)
 
 
 def _check_same_space(study: Any, drawn_from: Mapping[str, Any]) -> None:
