@@ -179,7 +179,7 @@ def tutorial_rates(folder: str, params: str, *, steps: int, rounds: int) -> dict
     begin_tensorflow(params)
     import tensorflow as tf
 
-    from emotion.commands.networks import multiply_adds
+    from emotion.commands.network_costs import multiply_adds
 
     batches, _ = make_generators(Path(folder))
     network = make_network(batches.num_classes)

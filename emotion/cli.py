@@ -4,19 +4,35 @@ A subcommand's module offers `add_arguments(parser)` and `run(arguments) -> int`
 """
 
 import argparse
+import errno
 import importlib
 import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
-from types import ModuleType
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType, ModuleType
 from typing import Any, NoReturn
 
 import emotion
+from emotion.commands.saying import silence, tell
 from emotion.foundation.errors import UserError, disk_problem, shown
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+_MEMORY_FULL = "the memory is full; close other programs, or give smaller files, or fewer of them"
+_TOO_DEEP = "what was given nests too deeply to be read; a file for this command needs a few levels"
+# What to do about errors that the names on the command line lead to; those of the disk are in disk_problem.
+_CURES = {
+    errno.EEXIST: "a file is where a folder should be; name another path",
+    errno.EISDIR: "name a file in it",
+    errno.ELOOP: "its links lead in a circle; name another path",
+    errno.ENAMETOOLONG: "give it a shorter name",
+    errno.ENOENT: "check the name",
+    errno.ENOTDIR: "a file is where a folder should be; name another path",
+}
 _EXTRAS = {"search": "pipeline,search"}  # what a subcommand needs, where that is more than `pipeline`
 
 # name: (module, what it does)
@@ -36,12 +52,20 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; 0 on success, 2 on bad input with one line on stderr."""
     _mend_streams()
-    status = _run(list(sys.argv[1:] if argv is None else argv))
+    with _ended_as_by_ctrl_c():
+        status = _run(list(sys.argv[1:] if argv is None else argv))
     try:
         sys.stdout.flush()
     except OSError as error:
         return _output_lost(error)
     return status
+
+
+class Ended(KeyboardInterrupt):
+    """A signal that asks the process to end, which it does as by Ctrl-C: nothing half-written stays."""
+
+    def __init__(self, number: int) -> None:
+        self.status = 128 + number
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -57,7 +81,7 @@ class OneLineParser(argparse.ArgumentParser):
 
 def complain(message: str) -> int:
     """Say on one line of stderr what is wrong; returns the exit status for bad input."""
-    print(f"emotion: {shown(' '.join(message.split()))}", file=sys.stderr)
+    tell(" ".join(message.split()))
     return BAD_INPUT
 
 
@@ -78,8 +102,33 @@ def _run(argv: list[str]) -> int:
         return complain(_lacks(argv[0], str(error.name)))
     except OSError as error:
         return _output_lost(error)
+    except MemoryError:
+        return complain(_MEMORY_FULL)
+    except RecursionError:
+        return complain(_TOO_DEEP)
+    except Ended as ended:
+        return ended.status
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+@contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """Let `kill` and a closed terminal raise Ended; signals that are ignored (`nohup`) or handled already stay so."""
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        raise Ended(number)
+
+    endings = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows: one
+    is_main = threading.current_thread() is threading.main_thread()  # or Python sets none
+    ours = [ending for ending in endings if is_main and signal.getsignal(ending) is signal.SIG_DFL]
+    for ending in ours:
+        signal.signal(ending, end)
+    try:
+        yield
+    finally:
+        for ending in ours:
+            signal.signal(ending, signal.SIG_DFL)
 
 
 def _lacks(command: str, module: str) -> str:
@@ -94,11 +143,12 @@ def _output_lost(error: OSError) -> int:
     try:
         sys.stdout.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try again at its end
+        silence(sys.stdout)
     if isinstance(error, BrokenPipeError):  # `emotion predict ... | head`
         return 0
-    where = f": {error.filename}" if error.filename else ""
-    return complain(disk_problem(error) or f"{error.strerror or error}{where}")
+    where = f"{shown(os.fsdecode(error.filename))}: " if isinstance(error.filename, str | bytes | os.PathLike) else ""
+    cure = _CURES.get(error.errno or 0)
+    return complain(disk_problem(error) or f"{where}{error.strerror or error}{f'; {cure}' if cure else ''}")
 
 
 def _mend_streams() -> None:

@@ -21,6 +21,9 @@ from PIL import Image
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
+from emotion.commands.compared_runs import read_curves
+from emotion.commands.score import parse_names
+from emotion.commands.search_space import check_searchable, read_space
 from emotion.dataset import groups as groups_module
 from emotion.dataset.archive.faces import Dataset, Votes, content_digest, list_faces, parse_path, read_faces
 from emotion.dataset.groups import number_groups, read_groups
@@ -32,6 +35,8 @@ from emotion.evaluation.predictions import read_predictions
 from emotion.foundation.errors import UserError
 from emotion.foundation.files import write_file
 from emotion.foundation.params import parse_params
+from emotion.inference.given.boxes import read_box_file
+from emotion.inference.given.prior import parse_prior
 from emotion.inference.models import PUBLISHED
 from emotion.model.about import ModelAbout, format_about, parse_about, read_about
 from emotion.votes.ferplus import source as ferplus
@@ -291,6 +296,67 @@ PREDICTIONS = "path,label,subset,copy,happy,sad\ntest/happy/1.png,happy,,,0.9,0.
 @given(mutated(PREDICTIONS.encode()))
 def test_tables_of_predictions(content: bytes) -> None:
     one_line(lambda: read_predictions(content.decode(errors="replace")), lines=True)
+
+
+# --- what lies beside the pictures -----------------------------------------------------------------------------------
+
+BOXES = b"path,left,top,width,height\na.png,1,2,30,40\nb.png,,,,\na.png,5.5,2e1,+3,.4\n"
+BOXES_JSON = b'[{"path": "a.png", "faces": [{"box": {"left": 1, "top": 2, "width": 3, "height": 4}}]}]'
+SPACE = b"train.learning_rate: {low: 0.001, high: 1.0, log: true}\ntrain.optimizer: {choices: [sgd, adam]}\n"
+CURVES = b"epoch,accuracy,loss,val_accuracy,val_loss\n1,0.2,2.0,0.3,1.9\n2,0.4,1.5,nan,1.4\n"
+as_json = anything.map(lambda value: json.dumps(value).encode())
+
+
+def read(content: bytes, name: str, reader: Callable[[Path], Any]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / name).write_bytes(content)
+        one_line(lambda: reader(Path(folder) / name))
+
+
+@thorough
+@given(mutated(BOXES) | with_field(BOXES) | joined)
+def test_tables_of_boxes(content: bytes) -> None:
+    read(content, "x.csv", read_box_file)
+
+
+@thorough
+@given(mutated(BOXES_JSON) | as_json | anything.map(lambda box: json.dumps([{"path": "a", "faces": [box]}]).encode()))
+def test_boxes_in_json(content: bytes) -> None:
+    read(content, "x.json", read_box_file)
+
+
+@thorough
+@given(
+    mutated(b'{"happy": 30, "sad": 1e1}') | as_json | st.dictionaries(texts, anything).map(json.dumps).map(str.encode)
+)
+def test_files_of_priors(content: bytes) -> None:
+    read(content, "x.json", lambda path: parse_prior(str(path)))
+
+
+@thorough
+@given(st.lists(texts | st.sampled_from(["happy", "sad", "1", "=", ",", "=1,"]), max_size=6).map("".join))
+def test_priors_and_names_on_the_command_line(text: str) -> None:
+    about = ModelAbout(["happy", "sad"], 8, 1, 1.0, {}, [0.5, 0.5])
+    one_line(lambda: parse_prior(f"happy={text}").apply(np.full((1, 2), 0.5), about))
+    one_line(lambda: parse_names(text))
+
+
+@thorough
+@given(
+    mutated(SPACE)
+    | as_json
+    | st.dictionaries(st.just("low") | st.just("high") | st.just("step"), scalars).map(
+        lambda choice: json.dumps({"train.epochs": choice}).encode()
+    )
+)
+def test_search_spaces(content: bytes) -> None:
+    read(content, "x.yaml", lambda path: check_searchable(read_space(path), DOCUMENT, path))
+
+
+@thorough
+@given(mutated(CURVES) | with_field(CURVES) | joined)
+def test_learning_curves(content: bytes) -> None:
+    one_line(lambda: read_curves("0.csv", content))
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------

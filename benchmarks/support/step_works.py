@@ -31,7 +31,7 @@ class Training:
     def __init__(self, faces: Any, params: dict[str, Any]) -> None:
         import tensorflow as tf
 
-        from emotion.commands.networks import cost
+        from emotion.commands.network_costs import cost
         from emotion.dataset.examples import labelled
         from emotion.training.augment import Augmentation
         from emotion.training.batches import training_batches

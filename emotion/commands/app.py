@@ -4,20 +4,24 @@ Only this machine can open the page unless --host says otherwise. Browsers allow
 """
 
 import argparse
-import contextlib
+import errno
 import socket
 
 from emotion.commands.options import add_model_options, predictor_from
 from emotion.foundation.errors import UserError
+from emotion.foundation.files import integer, number
 from emotion.install_hint import install_command
+
+_OF_PORTS = (errno.EADDRINUSE, errno.EACCES, errno.EPERM)
+_OTHER_HOST = "give --host an address or name of this machine"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `emotion app`."""
     add_model_options(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to bind to (default 127.0.0.1: this machine only)")
-    parser.add_argument("--port", type=int, default=7860, help="default 7860; 0 picks a free one")
-    parser.add_argument("--max-upload-mb", type=float, default=20.0, metavar="MB", help="largest picture (default 20)")
+    parser.add_argument("--port", type=integer, default=7860, help="default 7860; 0 picks a free one")
+    parser.add_argument("--max-upload-mb", type=number, default=20.0, metavar="MB", help="largest picture (default 20)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,8 +45,11 @@ def run(arguments: argparse.Namespace) -> int:
     if not is_loopback(arguments.host):
         print("Anyone who can reach this machine can open the page.", flush=True)
     config = server_config(app, max_frame_bytes=min(limit_bytes, MAX_FRAME_BYTES))
-    with contextlib.suppress(KeyboardInterrupt):
+    try:
         uvicorn.Server(config).run(sockets=[listener])
+    except KeyboardInterrupt as ended:
+        if type(ended) is not KeyboardInterrupt:  # another signal, whose exit status emotion/cli.py knows
+            raise
     return 0
 
 
@@ -53,10 +60,16 @@ def _bound(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-    except socket.gaierror as error:
-        raise UserError(f"{what} ({error.strerror}); give --host an address or name of this machine") from None
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+        except BaseException:
+            listener.close()
+            raise
+    except UnicodeError:  # of a name that no host can have: `a..b`, a part of more than 63 letters, odd bytes
+        raise UserError(f"{what} (no host has such a name); {_OTHER_HOST}") from None
     except OSError as error:
-        raise UserError(f"{what} ({error.strerror or error}); try another --port, or --port 0") from None
+        is_port = error.errno in _OF_PORTS and not isinstance(error, socket.gaierror)
+        cure = "try another --port, or --port 0" if is_port else _OTHER_HOST
+        raise UserError(f"{what} ({error.strerror or error}); {cure}") from None
     return listener

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
-from emotion.commands.compared_runs import TRACKED, draw_curves, load_curves, load_predictions
+from emotion.commands.compared_runs import TRACKED, draw_curves, files_of, load_curves, load_predictions
 from emotion.evaluation.intervals import Interval, accuracies, interval, macro_f1s, resample
 from emotion.evaluation.predictions import Predictions
 from emotion.evaluation.scores import macro_f1
 from emotion.foundation.errors import UserError
-from emotion.foundation.files import written_whole
+from emotion.foundation.files import write_file
+from emotion.inference.outputs import check_output
 from emotion.model.calibration import accuracy, log_loss
 
 _SEED = 0  # of the bootstrap: the same two tables, the same answer
@@ -135,12 +136,15 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Print the comparison of `arguments.a` with each of `arguments.others`; returns 0. Raises UserError."""
-    if arguments.plot:  # first: it reads little, and what is wrong with it is soon found
-        curves = {source: load_curves(source) for source in (arguments.a, *arguments.others)}
-        with written_whole(arguments.plot) as part:
-            part.write_bytes(draw_curves(curves))
+    sources = (arguments.a, *arguments.others)
+    if arguments.plot:
+        _check_plot(arguments.plot, sources)
+    # First: they are small, and what is wrong with them is soon found.
+    curves = {source: load_curves(source) for source in sources} if arguments.plot else {}
     baseline = load_predictions(arguments.a)
     found = {source: compare(baseline, load_predictions(source)) for source in arguments.others}
+    if arguments.plot:
+        write_file(arguments.plot, draw_curves(curves))
     if arguments.json:
         whole = [each.to_dict() for each in found.values()]
         print(json.dumps(whole if len(whole) > 1 else whole[0], indent=2))
@@ -149,6 +153,13 @@ def run(arguments: Namespace) -> int:
     else:
         print("\n\n".join(f"A: {arguments.a}, B: {name}\n{each.to_table()}" for name, each in found.items()))
     return 0
+
+
+def _check_plot(path: Path, sources: Sequence[str]) -> None:
+    """Raise UserError for a name that is no picture's, and for a file that is read."""
+    if path.suffix.lower() != ".png":
+        raise UserError(f"--plot {path}: a picture is written there; give it a name that ends in .png")
+    check_output(path, {"one of the files to compare": [file for source in sources for file in files_of(source)]})
 
 
 def _change(scores: Sequence[float], span: Interval | None) -> Change:

@@ -9,6 +9,7 @@ answers with their average: for the labels that all know, and with the first one
 import argparse
 from pathlib import Path
 
+from emotion.foundation.files import number
 from emotion.inference.exporting.export import FORMATS, export
 
 
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="face crops to compare on, and to calibrate int8 with: a folder (with a subfolder for each label, if "
         "accuracy is wanted) or the pipeline's data/raw/faces.zip; without it, faces are drawn",
     )
-    parser.add_argument("--max-difference", type=float, metavar="D", help="bound, 0 to 1 (default: by precision)")
+    parser.add_argument("--max-difference", type=number, metavar="D", help="bound, 0 to 1 (default: by precision)")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,9 +1,11 @@
 """Options that several subcommands share."""
 
 import argparse
+import os
 from pathlib import Path
 
 from emotion.foundation.errors import UserError
+from emotion.foundation.files import number
 from emotion.inference.detector import YuNet
 from emotion.inference.given.merging import parse_groups
 from emotion.inference.given.prior import TRAINING
@@ -23,7 +25,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-detect", action="store_true", help="each picture is one face crop: do not look for faces")
     parser.add_argument(
         "--min-score",
-        type=float,
+        type=number,
         default=YuNet.MIN_SCORE,
         metavar="S",
         help="boxes that the face detector scores below S (0 to 1) are not faces (default %(default)s)",
@@ -56,7 +58,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--min-confidence",
-        type=float,
+        type=number,
         default=0.0,
         metavar="P",
         help='a face whose best probability is below P (0 to 1) is labelled "uncertain"',
@@ -69,6 +71,8 @@ def predictor_from(arguments: argparse.Namespace) -> Predictor:
         raise UserError("--largest chooses among the faces that are found, and --no-detect finds none; leave one out")
     if arguments.small_faces and arguments.no_detect:
         raise UserError("--small-faces looks for faces, and --no-detect for none; leave one out")
+    if not 0 < arguments.min_score <= 1:
+        raise UserError(f"--min-score is {arguments.min_score}; it must be more than 0, and at most 1")
     detector = None if arguments.no_detect else "default"
     models = arguments.model or [PUBLISHED]
     return Predictor(
@@ -81,6 +85,12 @@ def predictor_from(arguments: argparse.Namespace) -> Predictor:
         largest=arguments.largest,
         min_confidence=arguments.min_confidence,
     )
+
+
+def files_read(arguments: argparse.Namespace) -> dict[str, list[Path]]:
+    """The files that these options name, by what they are; no output may be written over one of them."""
+    prior = [Path(arguments.prior)] if os.path.isfile(arguments.prior) else []  # noqa: PTH113 (it may be any text)
+    return {"the model": arguments.model or [PUBLISHED], "the file of --prior": prior}
 
 
 def new_folder(path: Path) -> Path:

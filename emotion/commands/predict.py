@@ -6,16 +6,19 @@ stderr and skipped; the exit status is then 2. With --boxes FILE you say where t
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from emotion.commands.options import add_model_options, new_folder, predictor_from
+from emotion.commands.annotated_folder import AnnotatedFolder
+from emotion.commands.options import add_model_options, files_read, predictor_from
 from emotion.commands.progress import progress
+from emotion.commands.saying import tell
 from emotion.dataset.picture_files import expand
 from emotion.foundation.errors import UserError, shown
-from emotion.inference.annotation import annotated_name, write_annotated
 from emotion.inference.given.boxes import BoxFile, read_box_file
+from emotion.inference.outputs import check_output
 from emotion.inference.predictor import Prediction, Predictor
 from emotion.inference.writers import CsvWriter, JsonWriter, TableWriter, written_text
 
@@ -59,7 +62,10 @@ def run(arguments: argparse.Namespace) -> int:
     boxes = read_box_file(arguments.boxes) if arguments.boxes else None
     if boxes and boxes.faults:
         return _tell(boxes.faults)
-    paths = list(expand(arguments.paths)) if arguments.paths or not boxes else boxes.paths
+    paths = list(_expanded(arguments.paths)) if arguments.paths or not boxes else boxes.paths
+    if arguments.output:
+        read = {"one of the pictures": paths, "the file of --boxes": [arguments.boxes] if boxes else []}
+        check_output(arguments.output, {**read, **files_read(arguments)}, is_text=True)
     if boxes and not any(boxes.of(path) is not None for path in paths):
         ways = f"its first path is {shown(boxes.paths[0])}, the first picture given {shown(paths[0])}"
         raise UserError(f"--boxes {boxes.name} has no row for any of the pictures: {ways}")
@@ -67,13 +73,21 @@ def run(arguments: argparse.Namespace) -> int:
     return _write(arguments, predictor, paths, _predictions(predictor, paths, boxes))
 
 
+def _expanded(arguments: Iterable[str]) -> Iterator[Path]:
+    """The pictures that the arguments stand for; a name that no disk takes stops no other, and is reported later."""
+    for argument in arguments:
+        try:
+            yield from expand([argument])
+        except OSError:  # File name too long
+            yield Path(argument)
+
+
 def _write(
     arguments: argparse.Namespace, predictor: Predictor, paths: Sequence[Path], predictions: Iterable[Prediction]
 ) -> int:
     """Print or write the predictions as they come, and annotated pictures where asked for; returns the exit status."""
-    folder = new_folder(arguments.annotate) if arguments.annotate else None
-    taken = [path.name for path in paths if folder and path.absolute().parent.resolve() == folder.resolve()]
-    status, names, writer_of = 0, NumberedNames(taken), _writer_of(arguments)
+    folder = AnnotatedFolder(arguments.annotate) if arguments.annotate else None
+    status, writer_of = 0, _writer_of(arguments)
     to_terminal = not arguments.output and sys.stdout.isatty()
     no_bar = to_terminal and writer_of is JsonWriter  # which leaves its last line open
     with (
@@ -87,9 +101,9 @@ def _write(
             if prediction.error is not None:
                 status = 2
                 with done.aside():
-                    print(f"emotion: {shown(prediction.source)}: {shown(prediction.error)}", file=sys.stderr)
+                    tell(f"{prediction.source}: {prediction.error}")
             elif folder is not None:
-                write_annotated(prediction, folder / names.name(annotated_name(Path(prediction.source))))
+                folder.write(prediction)
             done()
     return status
 
@@ -97,7 +111,7 @@ def _write(
 def _check(arguments: argparse.Namespace) -> None:
     """Raise UserError for what cannot be meant."""
     for path in map(Path, arguments.paths):
-        if path.suffix.lower() in _WRITERS and not path.is_dir():
+        if path.suffix.lower() in _WRITERS and not os.path.isdir(path):  # noqa: PTH112 (Path.is_dir raises for a long name)
             raise UserError(f"{path} is not a picture; to write the result there, use --output {path}")
     if arguments.boxes and arguments.no_detect:
         raise UserError("--boxes says where the faces are, --no-detect that each picture is one; leave one out")
@@ -109,9 +123,9 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _tell(faults: Sequence[str]) -> int:
     for fault in faults[:_MOST_FAULTS]:
-        print(f"emotion: {shown(fault)}", file=sys.stderr)
+        tell(fault)
     if len(faults) > _MOST_FAULTS:
-        print(f"emotion: and {len(faults) - _MOST_FAULTS} more like these", file=sys.stderr)
+        tell(f"and {len(faults) - _MOST_FAULTS} more like these")
     return 2
 
 
@@ -132,21 +146,3 @@ def _predictions(predictor: Predictor, paths: Sequence[Path], boxes: BoxFile | N
             yield next(predictions)
         else:
             yield Prediction(str(path), 0, 0, (), error=f"no row in {boxes.name}", prior=predictor.prior.name)
-
-
-class NumberedNames:
-    """File names that do not collide with one another, nor with those `taken`: a.png, a-2.png, a-3.png."""
-
-    def __init__(self, taken: Iterable[str] = ()) -> None:
-        self._used = {name.lower() for name in taken}
-        self._last: dict[str, int] = {}  # number that a name got; or 10,000 names alike take a minute
-
-    def name(self, wanted: str) -> str:
-        """The name, with a number where it is taken."""
-        name, number = wanted, self._last.get(wanted.lower(), 1)
-        while name.lower() in self._used:
-            number += 1
-            name = f"{Path(wanted).stem}-{number}{Path(wanted).suffix}"
-        self._used.add(name.lower())
-        self._last[wanted.lower()] = number
-        return name

@@ -7,12 +7,12 @@ subfolders are not named after the model's labels, --labels says which is which.
 
 import argparse
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from emotion.commands.options import add_model_options, predictor_from
 from emotion.commands.progress import progress
+from emotion.commands.saying import tell
 from emotion.foundation.errors import UserError, shown
 from emotion.inference.labelled_pictures import labelled_pictures, score
 
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     with progress(len(pictures), "pictures") as done:
         scored = score(predictor, pictures, progress=done)
     for source, reason in scored.errors:
-        print(f"emotion: {shown(source)}: {shown(reason)}", file=sys.stderr)
+        tell(f"{source}: {reason}")
     print(json.dumps(scored.as_dict(), indent=2) if arguments.json else "\n".join(scored.lines()))
     return 2 if scored.errors else 0
 
@@ -51,8 +51,10 @@ def parse_names(text: str) -> dict[str, str | None]:
     names: dict[str, str | None] = {}
     for part in text.split(","):
         old, equals, new = (each.strip() for each in part.partition("="))
-        if not old or not equals or old in names:
-            raise UserError(f"--labels: {part.strip()!r} is not old=new, or {old!r} is there twice; {_EXPECTED}")
+        if not old or not equals:
+            raise UserError(f"--labels: {part.strip()[:100]!r} is not old=new; {_EXPECTED}")
+        if old in names:
+            raise UserError(f"--labels: {old!r} is there twice; name each subfolder once")
         names[old] = new or None
     return names
 

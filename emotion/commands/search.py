@@ -13,14 +13,14 @@ import signal
 import subprocess
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from emotion.commands.search_space import brought, check_searchable, distribution, read_space
+from emotion.commands.search_space import brought, check_searchable, distribution, output_of, read_space
 from emotion.foundation.errors import UserError
+from emotion.foundation.files import integer, number
 from emotion.foundation.params import read_params
 from emotion.install_hint import install_command
 
@@ -117,7 +117,7 @@ class DvcExperiment:
         changes = [f"--set-param={key}={json.dumps(value)}" for key, value in values.items()]
         copies = [f"--copy-paths={path}" for path in copy_paths]
         self._member = member
-        head = _output("git", "rev-parse", "HEAD").strip()
+        head = output_of("git", "rev-parse", "HEAD").strip()
         self._ref = f"refs/exps/{head[:2]}/{head[2:]}/{name}"
         self._before = set(_temporary_folders())
         command = ["dvc", "exp", "run", "--temp", "--name", name, *changes, *copies, f"train@{member}"]
@@ -154,9 +154,9 @@ class DvcExperiment:
         """Read the metrics that the experiment committed."""
         if self._process.wait() != 0:
             return None
-        if not _output("git", "for-each-ref", self._ref):
+        if not output_of("git", "for-each-ref", self._ref):
             return None
-        metrics = json.loads(_output("git", "show", f"{self._ref}:metrics/train/{self._member}.json"))
+        metrics = json.loads(output_of("git", "show", f"{self._ref}:metrics/train/{self._member}.json"))
         return float(metrics["val"]["accuracy"]) if "val" in metrics else None
 
 
@@ -190,15 +190,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line."""
     parser.add_argument("space", type=Path, help="YAML: parameter -> {low, high, log, step} or {choices}")
     parser.add_argument("--name", default="search", help="of the study; the same name goes on with it (default search)")
-    parser.add_argument("--trials", type=int, help="stop when the study has so many finished trials")
-    parser.add_argument("--minutes", type=float, help="start no further trial after so many minutes")
-    parser.add_argument("--member", type=int, default=0, help="whose training is repeated (default 0)")
+    parser.add_argument("--trials", type=integer, help="stop when the study has so many finished trials")
+    parser.add_argument("--minutes", type=number, help="start no further trial after so many minutes")
+    parser.add_argument("--member", type=integer, default=0, help="whose training is repeated (default 0)")
     parser.add_argument(
         "--copy-paths",
         nargs="*",
         help="ignored files that the stages need (default: what lies in data/local for its source)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the sampler (default 0)")
+    parser.add_argument("--seed", type=integer, default=0, help="of the sampler (default 0)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -216,8 +216,7 @@ def run(arguments: argparse.Namespace) -> int:
     def begin(number: int, values: Mapping[str, Any]) -> Experiment:
         return DvcExperiment(f"{arguments.name}-{number}", arguments.member, values, copied)
 
-    with _ended_as_by_ctrl_c():
-        search(study, space, budget, begin)
+    search(study, space, budget, begin)
     if not _has_completed(study):
         print("no trial was completed")
         return 0
@@ -233,11 +232,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def held_out(experiment: str) -> dict[str, int]:
     """Label -> pictures, of an experiment's validation set; empty where the experiment is no longer there."""
-    refs = _output("git", "for-each-ref", "--format=%(refname)", "refs/exps").split()
+    refs = output_of("git", "for-each-ref", "--format=%(refname)", "refs/exps").split()
     ref = next((ref for ref in refs if ref.endswith(f"/{experiment}")), None)
     if ref is None:
         return {}
-    counts = json.loads(_output("git", "show", f"{ref}:metrics/split.json"))["images"]["val"]
+    counts = json.loads(output_of("git", "show", f"{ref}:metrics/split.json"))["images"]["val"]
     return {label: count for label, count in counts.items() if label != "total"}
 
 
@@ -284,17 +283,6 @@ def open_study(name: str, *, seed: int, folder: Path = Path(".cache", "search"))
     return study
 
 
-@contextmanager
-def _ended_as_by_ctrl_c() -> Iterator[None]:
-    """Let a closed terminal or `kill` end the trial that runs, too, which has a session of its own."""
-    before = {ending: signal.signal(ending, signal.default_int_handler) for ending in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for ending, handler in before.items():
-            signal.signal(ending, handler)
-
-
 def _check_same_space(study: Any, drawn_from: Mapping[str, Any]) -> None:
     """Raise UserError when a key was searched in a way that Optuna cannot mix with today's."""
     from optuna import distributions
@@ -320,7 +308,3 @@ def _has_completed(study: Any) -> bool:
 def _temporary_folders() -> list[Path]:
     """Where dvc runs `--temp` experiments."""
     return [folder for folder in Path(".dvc", "tmp", "exps").glob("*/tmp*") if folder.is_dir()]
-
-
-def _output(*command: str) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -9,10 +9,13 @@ import sys
 import time
 from pathlib import Path
 
-from emotion.commands.options import add_model_options, predictor_from
+from emotion.commands.options import add_model_options, files_read, predictor_from
 from emotion.commands.progress import progress
+from emotion.commands.saying import tell
 from emotion.foundation.errors import UserError, shown
+from emotion.foundation.files import integer, number
 from emotion.inference.frames import FrameSource
+from emotion.inference.outputs import check_output
 from emotion.inference.tracking import FaceTracker
 from emotion.inference.video import label_video
 
@@ -23,10 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser)
     parser.add_argument("--output", type=Path, metavar="FILE", help="annotated video: .mp4, .avi, .mov or .mkv")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="probabilities of each face in each frame")
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="look at every N-th frame only (default 1)")
+    parser.add_argument(
+        "--every", type=integer, default=1, metavar="N", help="look at every N-th frame only (default 1)"
+    )
     parser.add_argument(
         "--smooth",
-        type=float,
+        type=number,
         default=0.4,
         metavar="S",
         help="seconds over which labels are averaged; 0 = off (default 0.4)",
@@ -41,7 +46,12 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"--smooth is {arguments.smooth}; it must be 0 or more seconds")
     if not arguments.output and not arguments.csv:
         raise UserError("nothing to write; give --output, --csv, or both")
-    _check_names(arguments.source, arguments.output, arguments.csv)
+    read = {"the video itself": [Path(arguments.source)], **files_read(arguments)}
+    if arguments.output:
+        check_output(arguments.output, read)
+    if arguments.csv:
+        written = [arguments.output] if arguments.output else []
+        check_output(arguments.csv, {**read, "also written by --output": written}, is_text=True)
     source = FrameSource(arguments.source)
     tracker = FaceTracker(predictor_from(arguments).for_video(), smoothing_s=arguments.smooth)
     is_piped = bool(arguments.csv) and arguments.csv.exists() and not arguments.csv.is_file()  # /dev/stdout: rows only
@@ -65,28 +75,6 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if summary.unread:
         of = summary.frames + summary.unread
-        print(
-            f"emotion: {shown(arguments.source)}: {summary.unread} of {of} frames could not be read; the file is "
-            "damaged or cut off",
-            file=sys.stderr,
-        )
+        tell(f"{arguments.source}: {summary.unread} of {of} frames could not be read; the file is damaged or cut off")
         return 2
     return 0
-
-
-def _check_names(source: str, output: Path | None, table: Path | None) -> None:
-    """Raise UserError where a file would be written over the video, or over another one that is written."""
-    taken = [(Path(source), "the video itself")]
-    for path, option in ((output, "--output"), (table, "--csv")):
-        if path is None:
-            continue
-        for other, what in taken:
-            if _is_same(path, other):
-                raise UserError(f"{path} is {what}; name another file to write")
-        taken.append((path, f"also written by {option}"))
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    if one.exists() and other.exists():
-        return one.samefile(other)
-    return one.resolve() == other.resolve()

@@ -9,6 +9,7 @@ from itertools import chain, islice
 import numpy as np
 
 from emotion.foundation.errors import UserError
+from emotion.foundation.files import number
 
 COLUMNS = ("path", "label", "subset", "copy")  # the first columns; one per label follows
 LEAST = 2e-7  # the smallest probability written: logarithms stay finite, and no tool has to clip them
@@ -89,10 +90,11 @@ def read_predictions(content: str) -> Predictions:
     texts = [[row[column] for row in rows] for column in range(len(COLUMNS))]
     labels = header[len(COLUMNS) :]
     try:
-        numbers = np.array([row[len(COLUMNS) :] for row in rows], dtype=np.float64).reshape(len(rows), len(labels))
+        found = [[number(text) for text in row[len(COLUMNS) :]] for row in rows]
     except ValueError as error:
         raise UserError(f"a table of predictions has a probability that is not a number ({error})") from None
-    if not ((numbers >= 0) & (numbers <= 1)).all():  # NaN is neither
+    numbers = np.array(found, dtype=np.float64).reshape(len(rows), len(labels))
+    if not ((numbers >= 0) & (numbers <= 1)).all():
         raise UserError("a table of predictions has a probability that is not between 0 and 1")
     for names, what in ((texts[0], "path"), (labels, "label")):
         if len(set(names)) < len(names):

@@ -42,6 +42,16 @@ def disk_problem(error: OSError) -> str | None:
     return f"{where}: {error.strerror}; {cure}" if cure else None
 
 
+def reason(error: BaseException) -> str:
+    """Why something failed, on one line, without the number and path of an OSError and without hints to programmers."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, RecursionError):
+        return "it nests too deeply"
+    text = str(error).partition("; use sys.set_int_max_str_digits")[0]
+    return shown(" ".join(text.split())) or type(error).__name__
+
+
 def _escape(found: re.Match[str]) -> str:
     code = ord(found[0])
     if 0xDC80 <= code <= 0xDCFF:  # how Python keeps a byte that is not UTF-8 in a file name

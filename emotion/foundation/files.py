@@ -1,19 +1,29 @@
-"""Files that appear complete or not at all, JSON, and zip entries whose bytes depend on their content alone."""
+"""Files: those that appear complete or not at all, JSON, zip entries whose bytes depend on their content alone.
+
+And small files that a person gives, and the numbers in them: read strictly, and never without end.
+"""
 
 import errno
 import json
 import os
+import re
+import stat
 import threading
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from emotion.foundation.errors import UserError, reason, shown
 from emotion.foundation.part_folders import part_beside, remove
 
 _TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
 _UNIX = 3
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+_OPENED = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 @contextmanager
@@ -22,9 +32,13 @@ def written_whole(path: Path) -> Iterator[Path]:
 
     If writing fails, `path` stays as it was, and nothing is left beside it; the OSError names `path`. Afterwards it
     lies on the disk: a power cut loses nothing. Nothing that is not ours is removed (emotion/foundation/part_folders).
+
+    Raises UserError where a pipe or a device has the name: a file would take its place.
     """
     part = path
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise UserError(f"{path} cannot be written: it is a pipe or a device, not a file; name another file")
         path.parent.mkdir(parents=True, exist_ok=True)
         with part_beside(path) as part:
             yield part
@@ -65,6 +79,57 @@ def write_entry(archive: zipfile.ZipFile, name: str, content: bytes | str) -> No
     info = zipfile.ZipInfo(name, _TIME)
     info.create_system = _UNIX
     archive.writestr(info, content)
+
+
+def open_regular(path: Path) -> int:
+    """Open a file to read it by its descriptor.
+
+    Raises UserError for a folder, a pipe, which would be waited for without end, and a device; OSError as `open` does.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise UserError(f"{path} is {'a folder' if stat.S_ISDIR(mode) else 'a pipe or a device'}; name a file")
+    return os.open(path, _OPENED)
+
+
+def read_small(path: Path, most_bytes: int) -> bytes:
+    """Read a file that a person gives, of at most `most_bytes`; no more is ever read.
+
+    Raises UserError that begins with its name: missing, a folder, a pipe or a device, too large, not readable.
+    """
+    try:
+        with open(open_regular(path), "rb") as file:
+            content = file.read(most_bytes + 1)
+    except FileNotFoundError:
+        raise UserError(f"{shown(path)}: no such file") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise UserError(f"{shown(path)} cannot be read ({reason(error)})") from None
+    if len(content) > most_bytes:
+        raise UserError(f"{shown(path)} is larger than {most_bytes / 1e6:g} MB, which no such file needs; name another")
+    return content
+
+
+def number(text: str) -> float:
+    """A finite number in ASCII digits. Raises ValueError for what `float` takes beyond that: `1_0`, `١`, `nan`."""
+    value = float(text) if _NUMBER.fullmatch(text.strip(" \t\r\n")) else float("nan")
+    if not isfinite(value):
+        raise ValueError(f"{text[:50]!r} is no number")
+    return value
+
+
+def integer(text: str) -> int:
+    """A whole number in ASCII digits. Raises ValueError for anything else, `1_0` and `١` among it."""
+    if not _INTEGER.fullmatch(text.strip(" \t\r\n")):
+        raise ValueError(f"{text[:50]!r} is no whole number")
+    return int(text)
+
+
+def is_same(one: Path, other: Path) -> bool:
+    """Whether two paths lead to the same file, or would if there were one."""
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):
+        return os.path.realpath(one) == os.path.realpath(other)  # Path.resolve raises where links lead in a circle
 
 
 def read_at(file: int, count: int, offset: int) -> bytes:

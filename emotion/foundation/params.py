@@ -9,7 +9,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent, ScalarEvent
 
-from emotion.foundation.errors import UserError
+from emotion.foundation.errors import UserError, reason
+from emotion.foundation.files import read_small
 
 _MAX_BYTES = 1_000_000  # the parser takes 20 s for that
 _MAX_DEPTH = 32
@@ -28,24 +29,42 @@ class Params(BaseModel):
 
 def read_params(path: Path) -> Mapping[str, Any]:
     """Read params.yaml as DVC does (YAML 1.2: `1e-3` is a number). Raises UserError when it is not a mapping."""
-    return parse_params(path.read_bytes() if path.is_file() else None, path)
+    return parse_params(read_small(path, _MAX_BYTES) if path.exists() else None, path)
 
 
-def parse_params(content: bytes | None, path: Path) -> Mapping[str, Any]:
-    """Parse the bytes of params.yaml, called `path`; None stands for a missing file. Raises as `read_params` does."""
+def parse_params(content: bytes | None, path: Path, *, holds: str = "sections such as `train:`") -> Mapping[str, Any]:
+    """Parse the bytes of params.yaml, or another mapping, called `path`; None stands for a missing file.
+
+    Raises as `read_params` does.
+    """
     if content is None:
-        raise UserError(f"{path} is missing; run the stage from the project's root folder")
+        raise UserError(f"{path} is missing; run this in the project's folder")
     if len(content) > _MAX_BYTES:
         raise UserError(f"{path} is larger than {_MAX_BYTES / 1e6:g} MB; parameters need a few thousand bytes")
     try:
         _check_depth(content, path)
         document = YAML(typ="safe").load(content)
     except (YAMLError, ValueError, ArithmeticError, LookupError) as error:  # LookupError: `!!bool x`, `!!int ''`
-        raise UserError(f"{path} is not valid YAML: {error}") from None
+        raise UserError(f"{path} is not valid YAML: {reason(error)}") from None
     if not isinstance(document, Mapping):
-        raise UserError(f"{path} must hold sections such as `train:`; it holds {type(document).__name__}")
+        raise UserError(f"{path} must hold {holds}; it holds {type(document).__name__}")
     _check_size(document, path)
     return document
+
+
+def value_at(document: Mapping[str, Any], key: str) -> Any:
+    """The value at a dotted key. Raises UserError when it is missing."""
+    value: Any = document
+    for part in key.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            raise UserError(in_params([f"{key}: missing; add it"]))
+        value = value[part]
+    return value
+
+
+def in_params(problems: list[str]) -> str:
+    """The message for problems of params.yaml, a line each."""
+    return "\n  ".join(["params.yaml:", *problems])
 
 
 def _check_depth(content: bytes, path: Path) -> None:

@@ -42,7 +42,7 @@ class FrameSource:
         self._path = Path(source)
         refuse_odd_name(source)
         if not self.is_live and self._path.exists() and not self._path.is_file():
-            raise UserError(f"{source} is no video but a folder or device; give a file")
+            raise UserError(f"{source!r} is a folder or device, not a video; give a file")
         if not self.is_live and not self._path.is_file():
             raise UserError(
                 f"video {source} does not exist; give a file, a camera index such as 0, or a stream's address"

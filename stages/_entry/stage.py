@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from emotion.foundation.errors import UserError, did_you_mean, disk_problem
-from emotion.foundation.params import Params, parse_params, read_params
+from emotion.foundation.params import Params, in_params, parse_params, read_params, value_at
 from emotion.foundation.part_folders import final_name
 from stages._entry.environment import warn_if_unlocked
 from stages._entry.known_keys import declared_keys, tree, unknown_keys
@@ -144,7 +144,7 @@ def run_stage(stage: Callable[..., None], reads: Reads, start: Start) -> None:
 def check_keys(document: Mapping[str, Any], start: Start) -> None:
     """Raise UserError for a key of params.yaml that no stage declares: `data.sorce` would change nothing, silently."""
     if strange := list(unknown_keys(document, tree(declared_keys(start)))):
-        raise UserError(_in_params(strange))
+        raise UserError(in_params(strange))
 
 
 def machine_problem(error: Exception) -> str | None:
@@ -202,7 +202,7 @@ def resolve(document: Mapping[str, Any], reading: Reading) -> Any:
         case Choice(key):
             name = value_at(document, key)
             if name not in reading.names():
-                raise UserError(_in_params([f"{key}: {_one_of(name, reading.names())}"]))
+                raise UserError(in_params([f"{key}: {_one_of(name, reading.names())}"]))
             return resolve(document, reading.block(name)) if reading.has_block else Block(reading.block(name), {})
         case Later(key):
             return Block(reading, value_at(document, key))
@@ -210,22 +210,12 @@ def resolve(document: Mapping[str, Any], reading: Reading) -> Any:
             return {key: value_at(document, key) for key in reading.filled(document)}
 
 
-def value_at(document: Mapping[str, Any], key: str) -> Any:
-    """The value at a dotted key. Raises UserError when it is missing."""
-    value: Any = document
-    for part in key.split("."):
-        if not isinstance(value, Mapping) or part not in value:
-            raise UserError(_in_params([f"{key}: missing; add it"]))
-        value = value[part]
-    return value
-
-
 def validate(params_class: type[P], block: Any, key: str) -> P:
     """Validate one block of params.yaml. Raises UserError that lists every problem with its full key."""
     try:
         return params_class.model_validate(block)
     except ValidationError as error:
-        raise UserError(_in_params([_problem(details, key, params_class) for details in error.errors()])) from None
+        raise UserError(in_params([_problem(details, key, params_class) for details in error.errors()])) from None
 
 
 def _command_line(stage: Callable[..., None], skip: Iterable[str]) -> dict[str, Any]:
@@ -234,10 +224,6 @@ def _command_line(stage: Callable[..., None], skip: Iterable[str]) -> dict[str, 
         if name not in skip:
             parser.add_argument(f"--{name.replace('_', '-')}", type=parameter.annotation, required=True)
     return vars(parser.parse_args())
-
-
-def _in_params(problems: list[str]) -> str:
-    return "\n  ".join(["params.yaml:", *problems])
 
 
 def _problem(details: ErrorDetails, key: str, params_class: type[Params]) -> str:

@@ -6,6 +6,7 @@ Every stage imports this first: NumPy, OpenBLAS and OpenCV choose their kernels 
 import hashlib
 import os
 import platform
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 CODE_FOLDERS, CODE_SUFFIXES = ("emotion", "stages"), (".py", ".j2", ".csv")
 PARAMS_FILE = Path("params.yaml")  # in the folder that the stage runs in
+_MOST_PARAMS_BYTES = 1_000_001  # that are read of it: parse_params refuses more than a million
 PIPELINE_FILE = ROOT / "dvc.yaml"
 LOCK_FILE = ROOT / "requirements.lock"
 
@@ -55,8 +57,7 @@ class Start:
     @classmethod
     def now(cls) -> "Start":
         """Read everything now."""
-        params = PARAMS_FILE.read_bytes() if PARAMS_FILE.is_file() else None
-        return cls(code_digests(), params, PIPELINE_FILE.read_bytes())
+        return cls(code_digests(), _params(), PIPELINE_FILE.read_bytes())
 
 
 def code_digests() -> dict[str, str]:
@@ -67,6 +68,16 @@ def code_digests() -> dict[str, str]:
         for file in sorted([*files, LOCK_FILE])
         if file.is_file()
     }
+
+
+def _params() -> bytes | None:
+    if not PARAMS_FILE.is_file():
+        return None
+    try:
+        with PARAMS_FILE.open("rb") as file:
+            return file.read(_MOST_PARAMS_BYTES)
+    except OSError as error:
+        sys.exit(f"{PARAMS_FILE} cannot be read ({error.strerror}); change its permissions, or check the disk")
 
 
 def _pin_libraries() -> None:

@@ -122,6 +122,9 @@ def test_many_faults_are_not_all_listed(capsys: pytest.CaptureFixture[str]) -> N
         ("b.csv", HEADER + '"two.png,1,1,1,1\n', "is not CSV"),
         ("b.csv", "path,face,left,top,width,height\ntwo.png,1,,,,\n", "line 2: a face without a box"),
         ("b.csv", b"path\xff", "cannot be read"),
+        *(("b.csv", f"{HEADER}two.png,1,1,1,{text}\n", "is no number; expected left") for text in ("1_0", "٣", "１")),
+        ("b.csv", f"{HEADER}two.png,1,1,1,{'9' * 400}\n", "…999999999' is no number; expected left"),
+        ("b.json", '[{"path": "a", "faces": [{"box": 1' + "0" * 9999 + "}]}]", "integer string conversion: value has"),
         ("b.json", "[", "not JSON"),
         ("b.json", "{}", "expected a list"),
         ("b.json", "[" * 100_000, "not JSON"),
@@ -142,6 +145,7 @@ def test_what_is_no_file_of_boxes_is_one_line(
     assert predict("two.png", "--boxes", name) == 2
     out, err = capsys.readouterr()
     assert says in err and err.count("\n") == 1 and out == ""
+    assert len(err) < 250 and "set_int" not in err
 
 
 def test_a_box_outside_its_picture_spoils_that_picture_alone(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,9 +3,9 @@
 import csv
 import io
 import json
+import signal
 import subprocess
 import sys
-import time
 from importlib import metadata
 from pathlib import Path
 
@@ -14,7 +14,6 @@ import pytest
 from PIL import Image
 
 from emotion import cli
-from emotion.commands.predict import NumberedNames
 from emotion.dataset.labels import EMOTIONS
 from emotion.inference.labelled_pictures import wilson_interval
 from emotion.inference.writers import CsvWriter
@@ -93,13 +92,6 @@ def test_annotated_copies_have_names_of_their_own(pictures, tmp_path, capsys):
     assert (drawn != canvas_with([(10, 30, 120), (180, 60, 100)])).any()
 
 
-def test_many_names_alike_take_no_time():
-    names, began = NumberedNames(["a-3.png"]), time.monotonic()
-    given = [names.name("a.png" if number % 2 else "A.png") for number in range(30_000)]
-    assert given[:3] == ["A.png", "a-2.png", "A-4.png"] and len(set(given)) == 30_000
-    assert time.monotonic() - began < 20  # searched from 1 each time it takes minutes
-
-
 def test_an_annotated_copy_never_replaces_a_picture_it_is_of(pictures, capsys):
     before = {path: path.read_bytes() for path in pictures.rglob("*.png")}
     assert emotion("predict", pictures / "a.png", pictures / "b.png", "--annotate", pictures) == 0
@@ -126,9 +118,9 @@ def test_min_confidence_gives_uncertain(pictures, capsys):
     ("arguments", "message"),
     [
         (["predict", "a.png", "--min-confidence", "2"], "0 to 1"),
-        (["predict", "a.png", "--min-score", "2"], "min_score is 2.0; it must be more than 0, and at most 1"),
-        (["video", "0", "--csv", "a.csv", "--min-score", "x"], "invalid float"),
-        (["predict", "a.png", "--min-confidence", "x"], "invalid float"),
+        (["predict", "a.png", "--min-score", "2"], "--min-score is 2.0; it must be more than 0, and at most 1"),
+        (["video", "0", "--csv", "a.csv", "--min-score", "x"], "argument --min-score: invalid number value"),
+        (["predict", "a.png", "--min-confidence", "nan"], "argument --min-confidence: invalid number value: 'nan'"),
         (["predict", "a.png", "--model", "gone.tflite"], "gone.tflite does not exist"),
         (
             ["predict", "a.png", "--csv", "new.csv"],
@@ -151,6 +143,9 @@ def test_min_confidence_gives_uncertain(pictures, capsys):
         (["score", "tests", "--merge", "bad=joy"], "'joy', which the model does not know; it knows angry, disgust,"),
         (["video", "gone.mp4", "--csv", "x.csv", "--merge", "=sad"], "does not exist"),
         (["predict", "a.png", "--json", "--csv"], "not allowed with"),
+        (["predict", "a.png", "--prior", "happy=1_0"], "the share of 'happy' is '1_0'"),
+        (["video", "gone.mp4", "--csv", "x.csv", "--every", "1_0"], "--every: invalid integer value: '1_0'"),
+        (["app", "--port", "٣"], "--port: invalid integer value"),
         (["predict", "a.png", "--annotate", "pyproject.toml"], "cannot be created: it is a file"),
         (["score", "gone"], "is not a folder"),
         (["video", "gone.mp4", "--csv", "x.csv"], "does not exist"),
@@ -158,14 +153,20 @@ def test_min_confidence_gives_uncertain(pictures, capsys):
         (["video", "gone.mp4", "--csv", "x.csv", "--every", "0"], "1 or more"),
         (["export", "gone.keras", "x.tflite", "--format", "litert"], "does not exist"),
         (["export", "gone.keras", "x.onnx", "--format", "litert"], "must end in .tflite"),
-        (["export", "gone.keras", "x.tflite", "--format", "litert", "--max-difference", "nan"], "must be 0 to 1"),
+        (["export", "gone.keras", "x.tflite", "--format", "litert", "--max-difference", "nan"], "invalid number value"),
         (["export", "gone.keras", "x.onnx", "--format", "onnx", "--int8"], "for --format litert"),
         (["export", "gone.tflite", "x.onnx", "--format", "onnx"], "not a .keras"),
         (["app", "--port", "99999"], "0 to 65535"),
         (["app", "--host", "no.such.host.invalid"], "give --host an address or name of this machine"),
+        (["app", "--host", "x" * 70], "(no host has such a name); give --host an address"),
+        (["app", "--host", "a..b"], "(no host has such a name); give --host an address"),
+        (["app", "--host", "\udcff"], "give --host an address"),
+        (["app", "--host", "192.0.2.1", "--port", "0"], "give --host an address or name of this machine"),
         (["app", "--max-upload-mb", "0"], "more than 0"),
         (["networks", "--size-px", "0"], "--size-px is 0; it must be 8 to 1024"),
-        (["networks", "--labels", "-1"], "--labels is -1; it must be 2 or more"),
+        (["networks", "--size-px", "1000000000"], "--size-px is 1000000000; it must be 8 to 1024"),
+        (["networks", "--labels", "0"], "--labels is 0; it must be 2 to 1000"),
+        (["networks", "--labels", "100000000000"], "--labels is 100000000000; it must be 2 to 1000"),
         (["networks", "--params", "gone.yaml"], "gone.yaml does not exist"),
         (["networks", "--params", "dvc.yaml"], "has no `model` section"),
         (["search", "gone.yaml", "--trials", "1"], "gone.yaml does not exist"),
@@ -178,6 +179,48 @@ def test_bad_input_is_one_line_and_status_2(arguments, message, capsys):
     assert emotion(*arguments) == 2
     out, err = capsys.readouterr()
     assert message in err and err.count("\n") == 1 and out == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (MemoryError(), "the memory is full; close other programs"),
+        (RecursionError(), "nests too deeply"),
+        (FileExistsError(17, "File exists", "a.jpg"), "a.jpg: File exists; a file is where a folder should be"),
+        (OSError(36, "File name too long", "a.jpg"), "a.jpg: File name too long; give it a shorter name"),
+    ],
+)
+def test_what_the_machine_refuses_is_one_line(error, says, capsys, monkeypatch):
+    def fail(path):
+        raise error
+
+    monkeypatch.setattr("emotion.commands.about.open_model", fail)
+    assert emotion("about") == 2
+    err = capsys.readouterr().err
+    assert says in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("length", [300, 5000])
+def test_a_name_that_no_disk_takes_stops_no_other(length, pictures, capsys):
+    assert emotion("predict", "x" * length, pictures / "x*" / ("y" * length), pictures / "b.png", "--csv") == 2
+    out, err = capsys.readouterr()
+    assert err.count("\n") == 2 and err.count("cannot be read (File name too long)") >= 1
+    assert sum("b.png" in line for line in out.splitlines()) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process at once")
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP])
+def test_what_is_half_written_goes_with_the_process(ending, pictures, tmp_path, monkeypatch):
+    (tmp_path / "out").mkdir()
+
+    def end(*arguments):
+        assert [path.name for path in (tmp_path / "out").iterdir()] == [".x.csv.part"]
+        signal.raise_signal(ending)
+
+    monkeypatch.setattr(CsvWriter, "write", end)
+    assert emotion("predict", pictures, "--output", tmp_path / "out" / "x.csv") == 128 + ending
+    assert list((tmp_path / "out").iterdir()) == []
+    assert signal.getsignal(ending) is signal.SIG_DFL
 
 
 def test_help_is_for_everybody(capsys):
@@ -338,8 +381,9 @@ def test_score_takes_other_names_of_labels(tmp_path, capsys, given):
         ("gone.yaml", "there is no file gone.yaml; expected a params.yaml, or old=new"),
         ("joyous=joy", "renames to 'joy', which the model does not know; its labels are angry"),
         ("joyous=hapy", "did you mean 'happy'?"),
-        ("a=happy,a=sad", "'a=sad' is not old=new, or 'a' is there twice"),
+        ("a=happy,a=sad", "'a' is there twice; name each subfolder once"),
         ("=happy", "'=happy' is not old=new"),
+        ("=", "'=' is not old=new; expected"),
         ("a=happy,b", "'b' is not old=new"),
         ("list.yaml", "has no data.labels that map old names to new ones"),
         ("numbers.yaml", "has no data.labels that map old names to new ones"),

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 from argparse import ArgumentParser
 from pathlib import Path
@@ -7,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from emotion import cli
 from emotion.commands.compare import add_arguments, compare, run
-from emotion.commands.compared_runs import draw_curves, load_curves, load_predictions
+from emotion.commands.compared_runs import draw_curves, load_curves, load_predictions, read_curves
 from emotion.evaluation.predictions import Predictions, rounded
 from emotion.foundation.errors import UserError
 
@@ -155,6 +157,65 @@ def test_several_runs_are_compared_with_the_first_and_drawn_in_one_picture(
         assert picture.size == (1430, 572)
     run(parser.parse_args([a, b, c, "--json"]))
     assert [each["accuracy"]["b"] for each in json.loads(capsys.readouterr().out)] == [0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "has no column `epoch`"),
+        (b"\n\n", "has no column `epoch`"),
+        (b"accuracy,val_accuracy,val_loss\n0.1,0.1,1\n", "has no column `epoch`"),
+        (b"epoch,val_loss,val_loss,val_accuracy\n1,1,1,1\n", "or a column twice"),
+        (b"epoch,val_accuracy,val_loss\n1,0.5,1,7\n", "a row has fewer or more fields"),
+        (b"epoch,val_accuracy,val_loss\n1,0.5\n", "a row has fewer or more fields"),
+        (b"epoch,val_accuracy,val_loss\n1,good,1\n", "row 1: 'good' is no number"),
+        (b"epoch,val_accuracy,val_loss\n1,1_0,1\n", "row 1: '1_0' is no number"),
+        (b"epoch,val_accuracy,val_loss\n,0.5,1\n", "an epoch without a number"),
+        (b'epoch,val_accuracy,val_loss\n"1,0.5,1\n', "is not a table"),
+        (b"epoch,val_accuracy,val_loss\n\xff,0.5,1\n", "is not text in UTF-8"),
+        (b"epoch,val_accuracy,val_loss\n" + bytes(10_000_000), "is larger than 10 MB"),
+    ],
+)
+def test_a_damaged_history_is_one_line_and_no_picture(
+    content: bytes, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = (str(write_run(tmp_path / name, [True])) for name in "ab")
+    (tmp_path / "b/metrics/history/0.csv").write_bytes(content)
+    assert cli.main(["compare", a, b, "--plot", str(tmp_path / "x.png")]) == 2
+    out, err = capsys.readouterr()
+    assert says in err and "0.csv" in err and err.count("\n") == 1 and out == ""
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_a_training_that_diverged_is_drawn(tmp_path: Path) -> None:
+    (table,) = [read_curves("x", b"epoch,val_accuracy,val_loss\n1,0.5,nan\n2,,inf\n")]
+    assert table["epoch"].tolist() == [1, 2] and table["val_loss"].isna().tolist() == [True, False]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
+@pytest.mark.parametrize(
+    ("plot", "says"),
+    [
+        ("a/predictions.csv", "give it a name that ends in .png"),
+        ("table.png", "is one of the files to compare; name another"),
+        ("curve.png", "is one of the files to compare; name another"),
+        ("pipe.png", "it is a pipe or a device"),
+        ("folder.png", "it is a folder; name a file in it"),
+    ],
+)
+def test_a_plot_replaces_nothing_that_is_read(
+    plot: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = (str(write_run(tmp_path / name, [True])) for name in "ab")
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "table.png").hardlink_to(tmp_path / "b/predictions.csv")
+    (tmp_path / "curve.png").symlink_to("a/metrics/history/0.csv")
+    assert cli.main(["compare", a, b, "--plot", str(tmp_path / plot)]) == 2
+    out, err = capsys.readouterr()
+    assert says in err and err.count("\n") == 1 and out == ""
+    assert (tmp_path / "pipe.png").is_fifo() and (tmp_path / "curve.png").is_symlink()
+    assert load_predictions(a).paths == load_predictions(str(tmp_path / "table.png")).paths
 
 
 def test_a_picture_of_more_runs_has_more_lines(tmp_path: Path) -> None:

@@ -125,12 +125,16 @@ def test_the_search_is_drawn(tmp_path: Path, trials: int) -> None:
         *("train.epochs: 3", "train.epochs: {low: 1}", "train.epochs: {choices: [1], low: 0}", "", "a: {low: 1"),
         "a: {low: 0.0, high: 1.0, step: 0}",
         *("a: {low: 2, high: 1}", "a: {low: x, high: y}", "a: {low: 0.1, high: 1.0, log: true, step: 0.1}"),
+        *("a: {low: .nan, high: .inf}", "a: {low: 0, high: .inf}", "a: {low: 0, high: 1, step: .nan}", "? [a]\n: 1"),
+        *("[a]: {low: 0, high: 1}", "3: {low: 0, high: 1}", "[" * 5000, "a: {choices: 3}", "a: {choices: [[1]]}"),
+        *("a: {low: 0, high: 1, log: 3}", f"a: {{low: 0, high: 1{'0' * 400}}}", f"a: {{low: 0, high: {'1' * 9999}}}"),
     ],
 )
 def test_a_space_that_says_nothing_usable_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "space.yaml").write_text(text)
-    with pytest.raises(UserError, match="space.yaml"):
+    with pytest.raises(UserError, match="space.yaml") as caught:
         search_space.read_space(tmp_path / "space.yaml")
+    assert len(str(caught.value)) < 600 + len(str(tmp_path)) and "set_int" not in str(caught.value)
 
 
 def test_bounds_are_whole_numbers_only_with_a_whole_step(tmp_path: Path) -> None:
@@ -161,9 +165,9 @@ def test_a_search_for_no_time_at_all_is_refused(limit: list[str], capsys: pytest
 
 
 def test_a_terminated_search_is_interrupted() -> None:
-    with pytest.raises(KeyboardInterrupt), search._ended_as_by_ctrl_c():
+    with pytest.raises(KeyboardInterrupt), cli._ended_as_by_ctrl_c():
         signal.raise_signal(signal.SIGTERM)
-    assert signal.getsignal(signal.SIGTERM) is not signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 COUNTS = {"angry": 20, "happy": 40, "sad": 36}
@@ -224,6 +228,28 @@ def test_keys_that_change_a_training_may_be_searched() -> None:
     keys = ["model.vgg.width", "train.learning_rate"]
     search_space.check_searchable(dict.fromkeys(keys), PARAMS, Path("space.yaml"))
     search_space.check_searchable(dict.fromkeys(["model.network", "model.resnet.width"]), PARAMS, Path("space.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("params", "says"),
+    [
+        ({}, "params.yaml: model.network: missing; add it"),
+        ({"model": 3}, "params.yaml: model.network: missing; add it"),
+        ({"model": {"network": "vgg"}}, "params.yaml: data.source: missing; add it"),
+        ({"model": {"network": "vgg"}, "data": {"source": 3}}, "data.source: '3' is no source; expected synthetic,"),
+        ({"model": {"network": "vgg"}, "data": {"source": "../x"}}, "data.source: '../x' is no source"),
+        (PARAMS, "`git ls-files` failed (fatal: not a git repository"),
+    ],
+)
+def test_parameters_without_what_a_search_needs_are_one_line(
+    params: dict[str, Any], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    with pytest.raises(UserError) as caught:
+        search_space.check_searchable({}, params, Path("space.yaml"))
+        search_space.brought(params)
+    assert says in " ".join(str(caught.value).split())
 
 
 def test_a_trial_is_given_what_neither_git_nor_dvc_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

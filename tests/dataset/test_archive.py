@@ -1,6 +1,8 @@
 """The canonical archive: bytes that depend on names and images alone, and errors that say what to do."""
 
 import hashlib
+import os
+import re
 import zipfile
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.dataset.archive.faces import Dataset, DatasetError, Face, list_faces, parse_path, read_faces, write_archive
+from emotion.foundation.errors import UserError
 from tests.support.pictures import write_zip
 
 FILES = {"train/happy/b.jpg": b"second", "train/happy/a.jpg": b"first", "test/sad/1.png": b"third"}
@@ -139,3 +142,20 @@ def test_a_missing_or_damaged_member_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"first", b"fIrst"))
     with pytest.raises(DatasetError, match=r"train/happy/a.jpg cannot be read .*CRC"):
         list(read_faces(path, ["train/happy/a.jpg"]))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("pipe", "is a pipe or a device; name a file"),
+        ("folder", "is a folder; name a file"),
+        ("gone", "gone cannot be read (No such file or directory); run the download stage again"),
+    ],
+)
+def test_only_a_file_is_opened_as_an_archive(name: str, says: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UserError, match=re.escape(says)) as caught:
+        list_faces(tmp_path / name)
+    assert str(caught.value).count(str(tmp_path)) == 1

@@ -207,7 +207,7 @@ def test_the_tutorials_see_the_faces_of_an_index_as_files(tiny_archive: Path, tm
 
 
 def test_the_tutorials_network_is_theirs() -> None:
-    from emotion.commands.networks import multiply_adds
+    from emotion.commands.network_costs import multiply_adds
 
     convolutions = 9 * (46**2 * 32 + 44**2 * 32 * 64 + 20**2 * 64 * 128 + 8**2 * 128 * 128)
     assert multiply_adds(make_network(7)) == convolutions + 4**2 * 128 * 1024 + 1024 * 7

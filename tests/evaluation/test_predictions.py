@@ -73,9 +73,9 @@ def test_a_true_label_without_a_probability_is_refused() -> None:
 @pytest.mark.parametrize(
     ("columns", "row", "says"),
     [
-        ("sad,happy", "q,sad,,,nan,0.5", "not between 0 and 1"),
+        ("sad,happy", "q,sad,,,nan,0.5", "not a number"),
         ("sad,happy", "q,sad,,,-0.5,0.5", "not between 0 and 1"),
-        ("sad,happy", "q,sad,,,inf,0", "not between 0 and 1"),
+        ("sad,happy", "q,sad,,,inf,0", "not a number"),
         ("sad,happy", "q,sad,,,1e308,0", "not between 0 and 1"),
         ("sad,happy", "p,sad,,,0.5,0.5", "a path twice"),
         ("sad,sad", "q,sad,,,0.5,0.5", "a label twice"),

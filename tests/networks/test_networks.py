@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from emotion.commands.networks import cost
+from emotion.commands.network_costs import cost
 from emotion.foundation.errors import UserError
 from emotion.model.batch_norm import FusedBatchNormalization
 from emotion.networks import mini_xception, resnet, stacked_cnn, transfer, vgg

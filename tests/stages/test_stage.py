@@ -10,7 +10,7 @@ import pytest
 from pydantic import Field
 
 from emotion.foundation.errors import UserError
-from emotion.foundation.params import Params, read_params
+from emotion.foundation.params import Params, parse_params, read_params
 from stages._entry.known_keys import declared_keys, tree
 from stages._entry.stage import (
     Block,
@@ -192,8 +192,18 @@ def test_a_file_that_is_no_mapping_is_described(text: str, message: str) -> None
         read_params(Path("params.yaml"))
 
 
+def test_no_more_of_a_huge_file_is_read_than_shows_that_it_is_one() -> None:
+    with Path("params.yaml").open("wb") as file:
+        file.truncate(6_000_000_000)
+    content = Start.now().params
+    assert content is not None and len(content) == 1_000_001
+    for read in (lambda: parse_params(content, Path("params.yaml")), lambda: read_params(Path("params.yaml"))):
+        with pytest.raises(UserError, match=r"params\.yaml is larger than 1 MB"):
+            read()
+
+
 def test_a_missing_file_says_where_to_run() -> None:
-    with pytest.raises(UserError, match=r"params\.yaml is missing; run the stage from the project's root"):
+    with pytest.raises(UserError, match=r"params\.yaml is missing; run this in the project's folder"):
         read_params(Path("params.yaml"))
 
 

@@ -71,7 +71,7 @@ def training_tflop(params: Mapping[str, Any], *, images: int, epochs: int) -> fl
     from emotion.runtime.quiet import import_tensorflow
 
     import_tensorflow()
-    from emotion.commands.networks import cost
+    from emotion.commands.network_costs import cost
 
     name, size, channels = params["model"]["network"], params["preprocess"]["size_px"], params["preprocess"]["channels"]
     network = importlib.import_module(f"emotion.networks.{name}").Network.model_validate(params["model"][name])

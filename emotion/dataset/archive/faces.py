@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, overload
 
 from emotion.dataset.archive.zip_entries import ZipEntries
-from emotion.foundation.errors import UserError, shown
+from emotion.foundation.errors import UserError, reason, shown
 from emotion.foundation.files import write_entry, written_whole
 
 SPLITS = ("train", "val", "test")
@@ -168,7 +168,7 @@ def readable(what: str, cure: str) -> Iterator[None]:
     except (UserError, MemoryError):
         raise
     except Exception as error:
-        raise DatasetError(f"{what} cannot be read ({shown(error) or type(error).__name__}); {cure}") from error
+        raise DatasetError(f"{what} cannot be read ({reason(error)}); {cure}") from error
 
 
 def _opened(path: Path) -> ZipEntries:

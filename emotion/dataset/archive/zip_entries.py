@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple, overload
 from zipfile import BadZipFile
 
-from emotion.foundation.files import read_at
+from emotion.foundation.files import open_regular, read_at
 
 MAX_PICTURE_BYTES = 500_000_000  # of a file; five for each pixel of the largest picture that is decoded
 _END = struct.Struct("<4s4HLLH")  # of the directory: its entries, bytes and place are fields 5 to 7
@@ -42,11 +42,12 @@ class Entry(NamedTuple):
 class ZipEntries(Sequence[str]):
     """The names in a zip, sorted; each is read from the file when it is asked for.
 
-    The file stays open as long as this lives. Raises BadZipFile, here and later, where the file is damaged.
+    The file stays open as long as this lives. Raises BadZipFile, here and later, where the file is damaged, and
+    UserError where it is a folder, a pipe or a device.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        self._file = open_regular(path)
         weakref.finalize(self, os.close, self._file)
         self._end = os.fstat(self._file).st_size
         self._next = 0  # where `find` looks first

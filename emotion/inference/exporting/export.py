@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from emotion.foundation.errors import UserError
 from emotion.foundation.files import write_entry, written_whole
 from emotion.inference.exporting.averaged import load_as_one
 from emotion.inference.models import LiteRTModel, OnnxModel, import_keras
+from emotion.inference.outputs import check_not_read
 from emotion.install_hint import install_command
 from emotion.model.about import ABOUT_ENTRY, ModelAbout, format_about
 from emotion.model.batched import in_batches, predict_batch
@@ -92,6 +94,7 @@ def export(
     """
     if max_difference is not None and not 0 <= max_difference <= 1:
         raise UserError(f"--max-difference is {max_difference}; it must be 0 to 1, a difference of probabilities")
+    check_not_read(output, {"the model itself": models, "the file of --faces": [faces_path] if faces_path else []})
     for path in models:
         _check(path, output, format_name, precision)
     try:
@@ -248,8 +251,8 @@ def _check(model_path: Path, output: Path, format_name: str, precision: str) -> 
         raise UserError(f"--{precision} is for --format litert; {format_name} keeps float32")
     if not output.name.endswith(FORMATS[format_name].suffix):
         raise UserError(f"{output}: the name of an export as {format_name} must end in {FORMATS[format_name].suffix}")
-    if output.resolve() == model_path.resolve():
-        raise UserError(f"{output} is the model itself; name another path")
+    if os.path.lexists(output) and format_name == "savedmodel" and not output.is_dir():
+        raise UserError(f"{output} is there and is no folder; a savedmodel is one: name another path")
     if output.is_dir() and (format_name != "savedmodel" or any(output.iterdir())):
         raise UserError(f"{output} is a folder that is in the way; name another path, or remove it")
 

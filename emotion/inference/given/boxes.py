@@ -15,11 +15,13 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from emotion.foundation.errors import UserError, did_you_mean, shown
+from emotion.foundation.errors import UserError, did_you_mean, reason, shown
+from emotion.foundation.files import number, read_small
 from emotion.inference.detector import Box
 
 _SIDES = Box._fields
 _COLUMNS = ("path", *_SIDES)
+_MOST_BYTES = 50_000_000  # of a file: 300,000 faces as --csv writes them
 _INSIDE = 0.5  # least share of a box that lies in the picture: a right and bottom edge given as a size has less
 
 
@@ -74,12 +76,12 @@ def as_box(value: Sequence[float]) -> Box:
 
 def check_inside(boxes: Sequence[Box], *, width: int, height: int) -> None:
     """Raise BoxError where less than half of a box lies in its picture of `width` x `height` pixels."""
-    for number, box in enumerate(boxes, start=1):
+    for index, box in enumerate(boxes, start=1):
         across = min(box.left + box.width, width) - max(box.left, 0)
         down = min(box.top + box.height, height) - max(box.top, 0)
         if max(0.0, across) * max(0.0, down) < _INSIDE * box.width * box.height:
             raise BoxError(
-                f"box {number} ({_listed(box)}) lies outside the picture of {width}x{height} pixels, or most of it "
+                f"box {index} ({_listed(box)}) lies outside the picture of {width}x{height} pixels, or most of it "
                 "does; expected left, top, width, height"
             )
 
@@ -103,11 +105,11 @@ def read_box_file(path: Path) -> BoxFile:
     if reader is None:
         raise UserError(f"--boxes {shown(path)}: expected a .csv or .json file")
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise UserError(f"--boxes {shown(path)}: no such file") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"--boxes {shown(path)}: cannot be read ({error})") from None
+        text = read_small(path, _MOST_BYTES).decode("utf-8-sig")
+    except UserError as error:
+        raise UserError(f"--boxes {error}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"--boxes {shown(path)}: cannot be read, as it is not text in UTF-8") from None
     found = BoxFile(shown(path))
     reader(text, found)
     if not found.paths and not found.faults:
@@ -146,11 +148,11 @@ def _read_json(text: str, found: BoxFile) -> None:
     try:
         pictures = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"--boxes {found.name}: not JSON ({error})") from None
+        raise UserError(f"--boxes {found.name}: not JSON ({reason(error)})") from None
     if not isinstance(pictures, list):
         raise UserError(f'--boxes {found.name}: expected a list of {{"path": …, "faces": [{{"box": …}}]}}')
-    for number, picture in enumerate(pictures, start=1):
-        where = f"picture {number}"
+    for place, picture in enumerate(pictures, start=1):
+        where = f"picture {place}"
         path = picture.get("path") if isinstance(picture, dict) else None
         faces = picture.get("faces", [] if "error" in picture else None) if isinstance(picture, dict) else None
         if not isinstance(path, str) or not path or not isinstance(faces, list):
@@ -173,11 +175,21 @@ def _key(path: str | Path) -> str:
 def _number(value: Any) -> float:
     """A number of a file. Raises BoxError for anything else, also true and "nan"."""
     try:
-        if isinstance(value, str | int | float) and not isinstance(value, bool) and isfinite(float(value)):
-            return float(value)
-    except (ValueError, OverflowError):
+        found = number(value) if isinstance(value, str) else float("nan" if isinstance(value, bool) else value)
+        if isfinite(found):
+            return found
+    except (TypeError, ValueError, OverflowError):
         pass
-    raise BoxError(f"{value!r} is no number; expected left, top, width, height in pixels")
+    raise BoxError(f"{_short(value)} is no number; expected left, top, width, height in pixels")
+
+
+def _short(value: Any) -> str:
+    """How a value is written in Python, its middle left out where it is long."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of more than 4,300 digits
+        return "what is there"
+    return text if len(text) <= 60 else f"{text[:40]}…{text[-10:]}"
 
 
 def _listed(value: Any) -> str:

@@ -1,18 +1,21 @@
 """What a person says of the pictures: how frequent each label is there, and the probabilities that follow."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from emotion.foundation.errors import UserError, did_you_mean
+from emotion.foundation.errors import UserError, did_you_mean, reason
+from emotion.foundation.files import number, read_small
 from emotion.model.about import ModelAbout
 from emotion.model.prior import reweighted
 
 TRAINING, EVEN = "training", "even"
 _MOST = 1e12  # of a share: the sums and quotients of such numbers are finite
+_MOST_BYTES = 1_000_000  # of a file
 _EXPECTED = "expected training, even, label=share,… or a JSON file of label: share"
 
 
@@ -67,13 +70,14 @@ def parse_prior(text: str | Mapping[str, float]) -> Prior:
         if len(shares) < len(parts):
             raise UserError(f"--prior {text}: a label is there twice; {_EXPECTED}")
         return Prior(text, _checked(shares, text))
-    path = Path(text)
-    if not path.is_file():
+    if not os.path.exists(text):  # noqa: PTH110 (it may be any text)
         raise UserError(f"--prior {text}: {_EXPECTED}")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"--prior {text}: cannot be read as JSON ({error}); {_EXPECTED}") from None
+        content = json.loads(read_small(Path(text), _MOST_BYTES).decode())
+    except UserError as error:
+        raise UserError(f"--prior {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"--prior {text}: cannot be read as JSON ({reason(error)}); {_EXPECTED}") from None
     if not isinstance(content, dict):
         raise UserError(f"--prior {text}: {_EXPECTED}")
     return Prior(text, _checked(content, text))
@@ -83,7 +87,7 @@ def _checked(shares: Mapping[str, object], text: str) -> dict[str, float]:
     found = {}
     for label, share in shares.items():
         try:
-            found[label] = float(share)  # type: ignore[arg-type]
+            found[label] = number(share) if isinstance(share, str) else float(share)  # type: ignore[arg-type]
         except (TypeError, ValueError, OverflowError):
             found[label] = -1.0
         if not 0 <= found[label] <= _MOST:

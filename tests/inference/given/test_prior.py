@@ -53,6 +53,7 @@ def test_a_prior_may_lie_in_a_file(tmp_path: Path) -> None:
         ("calm=-1,cross=2", "the share of 'calm' is '-1'"),
         ("calm=nan", "expected a number from 0 to 1e"),
         ("crss=1", "names 'crss', which the model does not know"),
+        *((f"calm={text}", "the share of 'calm' is") for text in ("1_0", "１", "٣", "0.٨", "")),
         ("calm=1e13", "the share of 'calm' is '1e13'; expected a number from 0 to 1e"),
         ("calm=1,calm=2", "a label is there twice"),
         ("calm=0,cross=0", "gives no label a share above 0"),
@@ -68,6 +69,8 @@ def test_what_cannot_be_a_prior_is_refused_in_one_line(text: str, says: str) -> 
     ("text", "says"),
     [
         ("[" * 100_000, "cannot be read as JSON"),
+        ('{"calm": 1' + "0" * 9999 + "}", "cannot be read as JSON .Exceeds the limit [^;]*; expected"),
+        (" " * 1_000_001, "is larger than 1 MB"),
         ('{"calm": 1' + "0" * 400 + "}", "the share of 'calm' is '1000"),
         ('{"calm": 1e308, "cross": 1e308}', "the share of 'calm' is '1e"),
     ],
