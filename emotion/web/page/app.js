@@ -1,7 +1,7 @@
 "use strict";
 const FRAME_WIDTH = 640;
 const FACES_OPEN = 6;  // the bars of the others are folded away
-const UNCERTAIN_COLOUR = "#969696";  // GREY of emotion/palette.py; a test holds them equal
+const UNCERTAIN_COLOUR = "#969696";  // UNCERTAIN_GREY of emotion/palette.py; a test holds them equal
 const PRIORS = { training: "as frequent as in training", even: "equally frequent" };
 const element = (id) => document.getElementById(id);
 const canvas = element("canvas"), video = element("video");
