@@ -18,7 +18,10 @@ from emotion.foundation.errors import shown
 
 _SPLIT_FOLDERS = {"train": "train", "val": "val", "validation": "val", "test": "test"}
 _LISTED = 10  # files or folders named in an error
-_TAKEN = {"total": "the sum of all labels"}  # names that the metrics put beside the labels
+_TAKEN = {  # names that the metrics and predictions put beside the labels
+    "total": "the sum of all labels",
+    "uncertain": "faces for which no label is probable enough",
+}
 _TAKEN_BESIDE_VOTES = {
     "all": "all votes together",
     "agreed": "the pictures on whose label the crowd agrees",
@@ -113,7 +116,7 @@ def check_labels(dataset: Dataset) -> None:
     for taken, among in ((_TAKEN, labels), (_TAKEN_BESIDE_VOTES, voted)):
         if clashes := [name for name in taken if name in among]:
             raise DatasetError(
-                f"a label is called {clashes[0]!r}, the metrics' name for {taken[clashes[0]]}; "
+                f"a label is called {clashes[0]!r}, the name for {taken[clashes[0]]}; "
                 f"rename it, or set data.labels: {{{clashes[0]}: another name}}"
             )
 
