@@ -7,6 +7,7 @@ detector's; a prior, to which the probabilities are moved before they are averag
 """
 
 import copy
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -311,6 +312,7 @@ def _read_or_reason(picture: Picture, boxes: Boxes | None, channel_order: Channe
 def _read_file(path: Path) -> bytes:
     try:
         if path.is_dir():
+            os.scandir(path).close()  # raises where it can't be listed
             raise ImageError("a folder, not a picture")
         if path.exists() and not path.is_file():
             raise ImageError("not a regular file")
@@ -318,7 +320,7 @@ def _read_file(path: Path) -> bytes:
             raise ImageError(f"{size_bytes / 1e6:,.0f} MB large, more than any picture")
         return path.read_bytes()
     except FileNotFoundError:
-        raise ImageError("no such file") from None
+        raise ImageError("a broken link" if path.is_symlink() else "no such file") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise ImageError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
 
