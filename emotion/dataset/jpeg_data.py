@@ -74,9 +74,9 @@ def _row_below(content: bytes, frame: _Frame) -> tuple[bool, bool]:
     rows = above + frame.down * (2 if is_narrow else 1)
     higher = content[: frame.height_at] + (_BLOCK_PX * rows).to_bytes(2) + content[frame.height_at + 2 :]
     shrunk = _decoded(higher, "L", columns, rows, shrink=_BLOCK_PX)  # a pixel for each block: the entropy code alone
-    first = (0, above, columns if is_narrow else frame.across, above + frame.down)
+    first = ((x, y) for x in range(min(frame.across, columns)) for y in range(above, above + frame.down))
     rest = (0, above + frame.down, columns, rows) if is_narrow else (frame.across, above, columns, rows)
-    return _is_grey(shrunk, first), _is_grey(shrunk, rest)
+    return all(shrunk.getpixel(block) == _GREY for block in first), _is_grey(shrunk, rest)
 
 
 def _has_its_grey_end(content: bytes, frame: _Frame, end: int) -> bool:
@@ -113,7 +113,7 @@ def _decoded(content: bytes, mode: str, width: int, height: int, *, shrink: int 
 
 def _is_grey(image: Any, box: tuple[int, int, int, int]) -> bool:
     part = image.crop(box)
-    bands = [part] if part.bands == 1 else [part.getband(band) for band in range(3)]
+    bands = (part,) if part.bands == 1 else (part.getband(band) for band in range(3))
     return all(band.getextrema() == (_GREY, _GREY) for band in bands)
 
 
@@ -135,8 +135,11 @@ def _segments(content: bytes) -> Iterator[tuple[int, int, bytes]]:
     place, marker = 2, 0
     while marker != 0xDA and content[place : place + 1] == b"\xff" and len(content) >= place + 4:
         marker, size = content[place + 1], int.from_bytes(content[place + 2 : place + 4])
+        if marker == 0xFF:  # filled up
+            place += 1
+            continue
         yield marker, place + 4, content[place + 4 : place + 2 + size]
-        place += 1 if marker == 0xFF else 2 + size
+        place += 2 + size
 
 
 def _frame_of(height_at: int, sizes: bytes, restart: int, data_at: int) -> _Frame | None:

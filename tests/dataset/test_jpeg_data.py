@@ -65,6 +65,12 @@ def test_data_that_go_on_are_noticed(shape: tuple[int, ...], capfd: pytest.Captu
     assert capfd.readouterr() == ("", "")
 
 
+def test_filling_before_a_marker_is_skipped() -> None:
+    content = encoded(noise(0, 64, 64), "jpeg").replace(b"\xff\xda", 9 * b"\xff" + b"\xda", 1)
+    assert is_whole(content)
+    assert not is_whole(cut(content, 0.5))
+
+
 def test_missing_restart_markers_are_noticed() -> None:
     content = encoded(noise(0, 64, 64), "jpeg", restart_marker_blocks=8)
     assert is_whole(content)
