@@ -35,9 +35,12 @@ from emotion.evaluation.predictions import read_predictions
 from emotion.foundation.errors import UserError
 from emotion.foundation.files import write_file
 from emotion.foundation.params import parse_params
+from emotion.inference.annotation import ALWAYS_ALLOWED_PIXELS, MAX_GROWTH, annotate
+from emotion.inference.detector import Box
 from emotion.inference.given.boxes import read_box_file
 from emotion.inference.given.prior import parse_prior
 from emotion.inference.models import PUBLISHED
+from emotion.inference.predictor import FacePrediction, Prediction
 from emotion.model.about import ModelAbout, format_about, parse_about, read_about
 from emotion.votes.ferplus import source as ferplus
 from emotion.votes.file.source import VoteSource
@@ -399,3 +402,40 @@ def test_headers_of_pngs(width: int, height: int, rest: tuple[int, ...]) -> None
     header = chunk(b"IHDR", struct.pack(">II", width, height) + bytes(rest))
     content = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
     one_line(lambda: decode_image(content, max_bytes=50_000_000))
+
+
+# --- damaged JPEGs, long names, boxes ---------------------------------------------------------------------------------
+
+
+@thorough
+@given(
+    st.sampled_from(["L", "RGB"]),
+    st.integers(1, 100),
+    st.fixed_dictionaries(
+        {}, optional={"restart_marker_blocks": st.integers(1, 9), "progressive": st.just(value=True)}
+    ),
+    st.data(),
+)
+def test_damaged_jpegs(mode: str, quality: int, options: dict[str, int], data: st.DataObject) -> None:
+    file = io.BytesIO()
+    values = np.random.default_rng(quality).integers(0, 256, (33, 21, 3), np.uint8)
+    Image.fromarray(values).convert(mode).save(file, "JPEG", quality=quality, **options)
+    decode_image(file.getvalue())
+    content = data.draw(mutated(file.getvalue()))
+    one_line(lambda: decode_image(content))
+    one_line(lambda: decode_image(content + b"\xff\xd9"))
+
+
+@thorough
+@given(
+    st.integers(1, 200).map("W".__mul__) | st.text(min_size=1, max_size=200),
+    st.tuples(st.integers(1, 300), st.integers(1, 300)),
+    st.lists(st.tuples(*[st.floats(-50, 400)] * 4), min_size=1, max_size=9),
+)
+def test_annotated_copies_of_any_label_and_boxes(
+    label: str, size: tuple[int, int], sides: list[tuple[float, ...]]
+) -> None:
+    boxes = [Box(left, top, abs(width) + 1, abs(height) + 1) for left, top, width, height in sides]
+    faces = tuple(FacePrediction(box, 0.9, label, 0.7, {label: 0.7, "another": 0.3}) for box in boxes)
+    drawn = annotate(np.zeros((size[1], size[0]), np.uint8), Prediction("x", *size, faces))
+    assert drawn.shape[0] * drawn.shape[1] <= max(MAX_GROWTH * size[0] * size[1], ALWAYS_ALLOWED_PIXELS)

@@ -1,5 +1,7 @@
 """Image bytes -> uint8 face: the only decoding and resizing code, used by preprocess and by prediction."""
 
+import contextlib
+import ctypes
 import io
 import os
 import re
@@ -11,17 +13,20 @@ from typing import TypeVar
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, _imaging
 
+from emotion.dataset.jpeg_data import is_whole
 from emotion.foundation.errors import UserError
 
 T = TypeVar("T")
 MAX_PIXELS = 100_000_000  # larger pictures are refused before they fill the memory
+MAX_BYTES = 1_500_000_000  # of memory that decoding may take
 MAX_SIDE_PX = 1_000_000  # Pillow and OpenCV take 8 to 24 bytes for each row and column, whatever lies in it
 # Pillow reads 40 more formats, some by running other programs (EPS): unsafe for files of unknown origin.
 _FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "GIF", "TIFF", "PPM")
 _CHUNK, _CHUNK_BYTES = 16, 4_000_000  # pictures that a thread takes at once, and when they are enough before that
 _WAITING_BYTES = 64_000_000  # of pictures that threads work on or that wait for one
+_STRIP_PIXELS = 2_000_000  # of a picture that are converted at once
 
 # The whole header of a baseline grey JPEG such as FER2013's, up to height, width and the number of colours.
 _GREY_JPEG = re.compile(
@@ -31,6 +36,9 @@ _GREY_JPEG = re.compile(
 # Pillow warns about odd tags and large pictures; the limit is checked here. Off for the whole process, because
 # `warnings.catch_warnings` is not thread-safe.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+# libtiff prints what Pillow raises as well; where it can't be found, as on Windows, it goes on printing.
+with contextlib.suppress(OSError, AttributeError):
+    ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
 
 
 class ImageError(UserError):
@@ -44,10 +52,11 @@ def decode_image(content: bytes, *, max_bytes: int | None = None) -> np.ndarray:
 
     Args:
         content: of an image file.
-        max_bytes: of memory that decoding may take, estimated from the header before any pixel is decoded.
+        max_bytes: of memory that decoding may take, estimated from the header before any pixel is decoded; None:
+            `MAX_BYTES`.
 
     Returns: uint8 [height, width] for a grey picture, uint8 [height, width, 3] RGB for any other; values 0-255.
-    Raises ImageError: empty, truncated, too large, or not a picture.
+    Raises ImageError: empty, truncated, damaged, too large, or not a picture.
     """
     if not content:
         raise ImageError("empty file")
@@ -59,11 +68,11 @@ def decode_image(content: bytes, *, max_bytes: int | None = None) -> np.ndarray:
                 raise ImageError(f"{image.width}x{image.height} pixels, more than {MAX_PIXELS:,}")
             if max(image.size) > MAX_SIDE_PX:
                 raise ImageError(f"{image.width}x{image.height} pixels, a side longer than {MAX_SIDE_PX:,}")
-            if max_bytes is not None and (needed := _decoding_bytes(image)) > max_bytes:
+            if (needed := _decoding_bytes(image)) > (bound := MAX_BYTES if max_bytes is None else max_bytes):
                 size = f"{image.width}x{image.height} pixels"
-                raise ImageError(
-                    f"{size}, which take {needed / 1e6:,.0f} MB to decode, more than {max_bytes / 1e6:,.0f}"
-                )
+                raise ImageError(f"{size}, which take {needed / 1e6:,.0f} MB to decode, more than {bound / 1e6:,.0f}")
+            if content.startswith(b"\xff\xd8") and not is_whole(content):
+                raise ImageError("damaged or truncated image (its data are not those of all its pixels)")
             ImageOps.exif_transpose(image, in_place=True)
             return _pixels(image)
     except ImageError:
@@ -142,12 +151,15 @@ def _chunks(contents: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 
 def _decode_grey_jpeg(content: bytes) -> np.ndarray | None:
-    """Decode a plain, complete grey JPEG five times faster than Pillow, same pixels; None for anything else."""
+    """Decode a plain, whole grey JPEG three times faster than Pillow, same pixels; None for anything else.
+
+    OpenCV would print what is wrong with one that isn't whole, and say nothing to its caller.
+    """
     header = _GREY_JPEG.match(content)
     if not header or not content.endswith(b"\xff\xd9") or b"Exif" in content:
         return None
     height, width = (int.from_bytes(side) for side in header.groups())
-    if height * width > MAX_PIXELS:
+    if height * width > MAX_PIXELS or not is_whole(content):
         return None
     image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
     return image if image is not None and image.shape == (height, width) else None
@@ -155,26 +167,53 @@ def _decode_grey_jpeg(content: bytes) -> np.ndarray | None:
 
 def _decoding_bytes(image: Image.Image) -> int:
     """Estimate from a picture's header what decoding it takes at its peak; measured, with room."""
-    plain = image.format != "WEBP" and not image.has_transparency_data
-    a_pixel = (
-        8 if plain and image.mode in ("1", "L") else 20 if plain and image.mode in ("RGB", "CMYK", "YCbCr") else 32
-    )
+    if image.format == "WEBP":
+        a_pixel = 20
+    elif image.has_transparency_data or image.mode not in ("1", "L", "RGB", "CMYK", "YCbCr"):
+        a_pixel = 12
+    else:
+        a_pixel = 5 if image.mode in ("1", "L") else 14  # a progressive JPEG is held twice
     return image.width * image.height * a_pixel
 
 
 def _pixels(image: Image.Image) -> np.ndarray:
+    """The picture strip by strip, as conversions and NumPy take several times its size."""
     if image.mode.startswith("I") or image.mode == "F":
-        return _to_8_bits(np.asarray(image))
+        largest = max(_largest(np.asarray(strip)) for _, strip in _strips(image))
+        return _joined(image, lambda strip: _to_8_bits(np.asarray(strip), largest), grey=True)
     if image.has_transparency_data:
-        picture = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
-    return np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+        return _joined(image, _on_white, grey=False)
+    grey = image.mode in ("1", "L")
+    return _joined(image, lambda strip: np.asarray(strip.convert("L" if grey else "RGB")), grey=grey)
 
 
-def _to_8_bits(values: np.ndarray) -> np.ndarray:
-    """16-bit (or wider) grey -> uint8: 65,535 becomes 255. Raises ImageError where a pixel is no number."""
+def _joined(image: Image.Image, pixels: Callable[[Image.Image], np.ndarray], *, grey: bool) -> np.ndarray:
+    result = np.empty((image.height, image.width) if grey else (image.height, image.width, 3), np.uint8)
+    for top, strip in _strips(image):
+        result[top : top + strip.height] = pixels(strip)
+    return result
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """Row at which each begins, and itself."""
+    rows = max(1, _STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
+
+
+def _on_white(image: Image.Image) -> np.ndarray:
+    picture = image.convert("RGBA")
+    return np.asarray(Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB"))
+
+
+def _largest(values: np.ndarray) -> float:
+    """Raises ImageError where a pixel is no number."""
     if np.isnan(values).any():
         raise ImageError("a picture with NaN pixels")
-    if values.max(initial=0) > 255:
-        values = values / 257
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return float(values.max())
+
+
+def _to_8_bits(values: np.ndarray, largest: float) -> np.ndarray:
+    """16-bit (or wider) grey -> uint8: 65,535 becomes 255 in a picture with values of more than 8 bits."""
+    scaled = values / 257 if largest > 255 else values
+    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)

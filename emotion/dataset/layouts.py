@@ -7,18 +7,21 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from emotion.dataset.archive.faces import Dataset, DatasetError, readable
 from emotion.dataset.archive.zip_entries import MAX_PICTURE_BYTES
-from emotion.dataset.picture_files import SUFFIXES
+from emotion.dataset.picture_files import SUFFIXES, entries_below
 from emotion.dataset.pixel_table import COLUMNS, check_table_size, header, opened_rows, read_pictures
 from emotion.dataset.votes import rename_votes
 from emotion.foundation.errors import shown
 
 _SPLIT_FOLDERS = {"train": "train", "val": "val", "validation": "val", "test": "test"}
 _LISTED = 10  # files or folders named in an error
-_TAKEN = {"total": "the sum of all labels"}  # names that the metrics put beside the labels
+_TAKEN = {  # names that the metrics and predictions put beside the labels
+    "total": "the sum of all labels",
+    "uncertain": "faces for which no label is probable enough",
+}
 _TAKEN_BESIDE_VOTES = {
     "all": "all votes together",
     "agreed": "the pictures on whose label the crowd agrees",
@@ -35,13 +38,16 @@ _EXPECTED = (
 
 def read_folder(folder: Path, *, scratch: Path | None = None) -> Dataset:
     """Read a folder of labelled images, or one that holds FER2013's CSV (see `read_csv`). Raises DatasetError."""
-    entries = sorted(entry for entry in folder.rglob("*") if not _is_clutter(entry.relative_to(folder).as_posix()))
-    if links := [str(entry) for entry in entries if entry.is_symlink() and not entry.is_file()]:
+    found = [entry for entry, _ in entries_below(folder, _raise_unlisted)] if folder.is_dir() else []
+    entries = sorted(entry for entry in found if not _is_clutter(entry.relative_to(folder).as_posix()))
+    with readable(str(folder), "change its permissions"):
+        files = {entry.relative_to(folder).as_posix(): entry for entry in entries if entry.is_file()}
+        links = [str(entry) for entry in entries if entry.is_symlink() and not entry.is_file()]
+    if links:
         raise DatasetError(
             f"{_listed(links)}: a link to a folder, or a broken link; DVC does not look into linked folders and "
             "misses changes there. Move the folder here, or pack it into a zip (a link to a zip or to a file is fine)"
         )
-    files = {entry.relative_to(folder).as_posix(): entry for entry in entries if entry.is_file()}
     if table := _table_among(files, lambda file: file.open("rb"), where=str(folder)):
         return read_csv(files[table], scratch=scratch)
     return _labelled_images(files, _read_file, where=str(folder))
@@ -113,9 +119,16 @@ def check_labels(dataset: Dataset) -> None:
     for taken, among in ((_TAKEN, labels), (_TAKEN_BESIDE_VOTES, voted)):
         if clashes := [name for name in taken if name in among]:
             raise DatasetError(
-                f"a label is called {clashes[0]!r}, the metrics' name for {taken[clashes[0]]}; "
+                f"a label is called {clashes[0]!r}, the name for {taken[clashes[0]]}; "
                 f"rename it, or set data.labels: {{{clashes[0]}: another name}}"
             )
+
+
+def _raise_unlisted(error: OSError) -> NoReturn:
+    raise DatasetError(
+        f"{shown(error.filename)}: a folder that cannot be read ({error.strerror}); change its permissions, or move it "
+        "out of the data set"
+    )
 
 
 def _read_file(path: Path) -> bytes:

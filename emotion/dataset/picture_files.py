@@ -1,7 +1,8 @@
 """Paths, folders and globs on the command line -> picture files, in order."""
 
 import glob
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from emotion.foundation.errors import UserError
@@ -44,8 +45,26 @@ def expand(arguments: Iterable[str]) -> Iterator[Path]:
 
 
 def pictures_below(folder: Path) -> list[Path]:
-    """The picture files in and below a folder, sorted, without hidden ones; empty if it is not a folder or has none."""
-    if not folder.is_dir():
-        return []
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    """The picture files in and below a folder, sorted, without hidden ones; empty if it is not a folder or has none.
+
+    What is there and can't be read is among them, to be reported: broken links with a picture's suffix, and folders
+    whose content can't be listed.
+    """
+    unreadable: list[Path] = []
+    files = (
+        path
+        for path, is_folder in entries_below(folder, lambda error: unreadable.append(Path(error.filename)))
+        if not is_folder and path.suffix.lower() in SUFFIXES
+    )
+    return sorted([*files, *unreadable]) if folder.is_dir() else []
+
+
+def entries_below(folder: Path, on_error: Callable[[OSError], object]) -> Iterator[tuple[Path, bool]]:
+    """What lies in and below a folder, without hidden entries and what is in them, and whether it is a folder.
+
+    Links to folders are not followed. `on_error` gets the error of each folder that can't be listed.
+    """
+    for place, folders, files in os.walk(folder, onerror=on_error):  # Path.rglob leaves such folders out silently
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for names, is_folder in ((folders, True), (files, False)):
+            yield from ((Path(place, name), is_folder) for name in names if not name.startswith("."))

@@ -6,6 +6,7 @@ face's number. A prior other than the training's is named in a corner, or in the
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -30,7 +31,8 @@ from emotion.inference.marks import (
     tag_size,
     unit_px,
 )
-from emotion.inference.predictor import UNCERTAIN, FacePrediction, Prediction, read_picture
+from emotion.inference.predictor import FacePrediction, Prediction, read_picture
+from emotion.model.about import UNCERTAIN
 from emotion.palette import BOXES, UNCERTAIN_GREY, rgb
 
 MAX_GROWTH = 4  # times the picture's pixels
@@ -40,6 +42,7 @@ JPEG_SUFFIXES = (".jpg", ".jpeg")
 _ENLARGED_BELOW_PX = 400  # root of the pixels; smaller pictures are enlarged, so that there is room for text
 _LONGEST_PX = 65_000  # a JPEG has at most 65,500
 _LONGEST_NOTE = 100  # characters
+_WIDEST_TITLE = 24  # in heights of its text, in a picture that is narrower than that
 _SHRUNK_PX = 2_000  # longest side of what is too narrow for the bound
 _COLOURS = tuple(rgb(colour) for colour in BOXES)  # of the labels, in their order
 _GREY, _WHITE, _STRIP = rgb(UNCERTAIN_GREY), (255, 255, 255), (24, 24, 27)
@@ -162,7 +165,7 @@ def _sheet_at(
     if not incomplete:
         return Sheet(size, size, marks, [], 0, text_px)
     groups = [[mark for mark in incomplete if mark.is_small is is_small] for is_small in (False, True)]
-    least = max(max(_panel_size(mark, text_px)[0] for mark in incomplete) + 2 * text_px, size[0])
+    least = max(max(_panel_size(mark, text_px, size[0])[0] for mark in incomplete) + 2 * text_px, size[0])
     return _with_strip(Sheet(size, (least, size[1]), marks, [], 0, text_px), groups, largest // least)
 
 
@@ -171,7 +174,8 @@ def _with_strip(sheet: Sheet, groups: Sequence[Sequence[Marks]], tallest: int) -
     gap, top, panels = sheet.text_px, sheet.picture[1] + sheet.text_px, list[Panel]()
     for group in filter(None, groups):
         width, height = (
-            max(sides) for sides in zip(*(_panel_size(mark, sheet.text_px) for mark in group), strict=True)
+            max(sides)
+            for sides in zip(*(_panel_size(mark, sheet.text_px, sheet.picture[0]) for mark in group), strict=True)
         )
         columns = min(len(group), max(1, (sheet.canvas[0] - gap) // (width + gap)))
         width = min((sheet.canvas[0] - gap) // columns - gap, round(1.7 * width))
@@ -198,9 +202,10 @@ def _with_note(sheet: Sheet, prior: str, largest: int) -> Sheet:
     return replace(sheet, canvas=(width, height), note=Note(text, text_px, Rect(0, sheet.canvas[1], *size)))
 
 
-def _panel_size(mark: Marks, text_px: int) -> tuple[int, int]:
-    """Least width and height of a face's part of the strip."""
+def _panel_size(mark: Marks, text_px: int, picture_width: int) -> tuple[int, int]:
+    """Least width and height of a face's part of the strip, whose title is cut where it would widen the picture far."""
     title_width, title_height = tag_size(mark.title, text_px, _text_width)
+    title_width = min(title_width, max(picture_width - 2 * text_px, _WIDEST_TITLE * text_px))
     if mark.is_small:
         return title_width, title_height
     width, height = bars_size(mark.face, text_px, _text_width)
@@ -287,7 +292,10 @@ def _draw_text(draw: ImageDraw.ImageDraw, text: str, place: Rect, text_px: int, 
 def _draw_panel(draw: ImageDraw.ImageDraw, panel: Panel, text_px: int) -> None:
     """The strip's part for one face."""
     title, face = tag_size(panel.marks.title, text_px, _text_width), panel.marks.face
-    _draw_tag(draw, face, panel.marks.title, Rect(panel.place.left, panel.place.top, *title), text_px)
+    width, text = title[0], panel.marks.title
+    if width > panel.place.width:
+        width, text = panel.place.width, _cut(text, text_px, panel.place.width - 0.7 * text_px)
+    _draw_tag(draw, face, text, Rect(panel.place.left, panel.place.top, width, title[1]), text_px)
     if not panel.marks.is_small:
         left, top, width, height = panel.place
         _draw_bars(draw, face, Rect(left, top + title[1], width, height - title[1]), text_px)
@@ -324,9 +332,10 @@ def _ink(colour: tuple[int, int, int]) -> tuple[int, int, int]:
 
 def _cut(text: str, text_px: int, width: float) -> str:
     """As much of a text as fits."""
-    while len(text) > 1 and _text_width(text, text_px) > width:
-        text = text[:-1]
-    return text
+    if _text_width(text, text_px) <= width:
+        return text
+    fitting = bisect_right(range(1, len(text) + 1), width, key=lambda length: _text_width(text[:length], text_px))
+    return text[: max(1, fitting)]
 
 
 @lru_cache(maxsize=4096)

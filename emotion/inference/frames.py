@@ -15,7 +15,6 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # silences FFmpeg; our er
 import cv2
 import numpy as np
 
-from emotion.dataset.images import MAX_PIXELS
 from emotion.foundation.errors import UserError
 from emotion.runtime.quiet import quietly
 
@@ -23,6 +22,7 @@ cv2.utils.logging.setLogLevel(
     cv2.utils.logging.LOG_LEVEL_SILENT
 )  # likewise: on a full disk it writes a line for each frame
 
+MAX_FRAME_PIXELS = 35_000_000  # 8K has 33 million; FFmpeg and the annotation hold a frame several times
 _USUAL_RATE = 30.0  # frames per second, where the source does not say
 _COUNTED = {".mp4", ".m4v", ".mov", ".avi"}  # hold the number of their frames; others only how long they play
 _SLACK_S = 1.0  # by which other files may play on after their last frame: sound is often longer
@@ -53,9 +53,11 @@ class FrameSource:
             kind = "camera" if is_camera else "video"
             raise UserError(f"{kind} {source} cannot be opened; is it there, and in a format that OpenCV reads?")
         width, height = (int(self._capture.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
-        if width * height > MAX_PIXELS:
+        if width * height > MAX_FRAME_PIXELS:
             self.close()
-            raise UserError(f"video {source} has frames of {width}x{height} pixels, more than {MAX_PIXELS:,}")
+            raise UserError(
+                f"video {source} has frames of {width}x{height} pixels, more than {MAX_FRAME_PIXELS:,}; scale it down"
+            )
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.rate = rate if 0.1 < rate <= 1000 else _USUAL_RATE
         self._first_s: float | None = None  # clock time at which a live source's first frame was read

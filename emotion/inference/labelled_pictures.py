@@ -112,7 +112,7 @@ def labelled_pictures(
     by_name = {other: merged[label] for other, label in OTHER_NAMES.items() if label in merged}
     by_name |= {label.lower(): merged[label] for label in labels}
     found, strange = [], []
-    for subfolder in sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
+    for subfolder in _subfolders(folder):
         pictures = pictures_below(subfolder)
         if subfolder.name in names:
             label = names[subfolder.name]
@@ -130,6 +130,18 @@ def labelled_pictures(
     if not found:
         raise UserError(f"{folder} has no pictures in a subfolder named after a label; {expected}")
     return found
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    """Sorted, without hidden ones. Raises UserError where a folder can't be listed, or is a broken link."""
+    try:
+        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    except OSError as error:
+        raise UserError(f"{folder} cannot be read ({error.strerror}); change its permissions") from None
+    for entry in entries:
+        if entry.is_symlink() and not entry.exists():
+            raise UserError(f"{entry} is a broken link; link it again, or remove it")
+    return [entry for entry in entries if entry.is_dir()]
 
 
 def score(

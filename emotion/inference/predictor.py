@@ -7,6 +7,7 @@ detector's; a prior, to which the probabilities are moved before they are averag
 """
 
 import copy
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,11 +24,12 @@ from emotion.inference.given.boxes import BoxError, as_box, check_inside, square
 from emotion.inference.given.merging import Merging
 from emotion.inference.given.prior import TRAINING, parse_prior
 from emotion.inference.models import PUBLISHED, FaceModel, open_model
+from emotion.model.about import UNCERTAIN
 
-UNCERTAIN = "uncertain"
 _GROUP_PIXELS = 40_000_000  # of the pictures held in memory at once
 ChannelOrder = Literal["rgb", "bgr"]
 Picture = str | Path | bytes | np.ndarray
+_Seen = dict[tuple[int, int], np.ndarray]  # size_px and channels of a model -> a face as it sees it
 Boxes = Sequence[Box | Sequence[float]]  # left, top, width, height of each face
 
 
@@ -191,14 +193,16 @@ class Predictor:
 
     def probabilities(self, faces: Sequence[np.ndarray]) -> np.ndarray:
         """Average of the models over face crops, uint8 [height, width(, 3)] each: float64 [n, labels], merged."""
+        return self._probabilities([self._seen(face) for face in faces])
+
+    def _probabilities(self, faces: Sequence[_Seen]) -> np.ndarray:
         starts = range(0, len(faces), self._batch_size)
         chunks = [self._average(faces[start : start + self._batch_size]) for start in starts]
         return np.concatenate([np.empty((0, len(self.labels))), *chunks])
 
     def _predict_images(self, pictures: Sequence["_Read"]) -> list[Prediction]:
         found = [self._find(picture) for picture in pictures]
-        crops = [crop for faces in found for crop, _, _ in faces]
-        rows = iter(self.probabilities(crops))
+        rows = iter(self._probabilities([seen for faces in found for seen, _, _ in faces]))
         predictions = []
         for (source, image, _), faces in zip(pictures, found, strict=True):
             if isinstance(image, str):
@@ -208,19 +212,28 @@ class Predictor:
             predictions.append(Prediction(source, image.shape[1], image.shape[0], labelled, prior=self.prior.name))
         return predictions
 
-    def _find(self, picture: "_Read") -> list[tuple[np.ndarray, Box | None, float | None]]:
+    def _find(self, picture: "_Read") -> list[tuple[_Seen, Box | None, float | None]]:
+        """Each face as soon as it is cut as small as the models see it: many large ones don't fit into memory."""
         image = picture.image
         if isinstance(image, str):
             return []
         if picture.boxes is not None:
-            return [(crop_face(image, squared(box)), box, None) for box in picture.boxes]
+            return [(self._seen(crop_face(image, squared(box))), box, None) for box in picture.boxes]
         if self.detector is None:
-            return [(image, None, None)]
-        return [(crop_face(image, face.box, face.roll_deg), face.box, face.score) for face in self.detector.find(image)]
+            return [(self._seen(image), None, None)]
+        found = self.detector.find(image)
+        return [(self._seen(crop_face(image, face.box, face.roll_deg)), face.box, face.score) for face in found]
 
-    def _average(self, faces: Sequence[np.ndarray]) -> np.ndarray:
-        answers = (self.prior.apply(model.probabilities(_stacked(faces, model)), model.about) for model in self.models)
-        return self._merging.apply(np.mean(list(answers), axis=0))
+    def _seen(self, face: np.ndarray) -> _Seen:
+        forms = {_form(model) for model in self.models}
+        return {
+            (size_px, channels): resize_face(face, size_px=size_px, channels=channels) for size_px, channels in forms
+        }
+
+    def _average(self, faces: Sequence[_Seen]) -> np.ndarray:
+        stacked = ((model, np.stack([face[_form(model)] for face in faces])) for model in self.models)
+        answers = [self.prior.apply(model.probabilities(stack), model.about) for model, stack in stacked]
+        return self._merging.apply(np.mean(answers, axis=0))
 
     def face(self, box: Box | None, score: float | None, row: np.ndarray) -> FacePrediction:
         """Name the probabilities [labels] of one face."""
@@ -299,6 +312,7 @@ def _read_or_reason(picture: Picture, boxes: Boxes | None, channel_order: Channe
 def _read_file(path: Path) -> bytes:
     try:
         if path.is_dir():
+            os.scandir(path).close()  # raises where it can't be listed
             raise ImageError("a folder, not a picture")
         if path.exists() and not path.is_file():
             raise ImageError("not a regular file")
@@ -306,7 +320,7 @@ def _read_file(path: Path) -> bytes:
             raise ImageError(f"{size_bytes / 1e6:,.0f} MB large, more than any picture")
         return path.read_bytes()
     except FileNotFoundError:
-        raise ImageError("no such file") from None
+        raise ImageError("a broken link" if path.is_symlink() else "no such file") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise ImageError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
 
@@ -331,9 +345,8 @@ def _checked_array(image: np.ndarray, channel_order: ChannelOrder) -> np.ndarray
     return np.ascontiguousarray(image[:, :, ::-1] if backwards else image)
 
 
-def _stacked(faces: Sequence[np.ndarray], model: FaceModel) -> np.ndarray:
-    about = model.about
-    return np.stack([resize_face(face, size_px=about.size_px, channels=about.channels) for face in faces])
+def _form(model: FaceModel) -> tuple[int, int]:
+    return model.about.size_px, model.about.channels
 
 
 def _common_labels(models: Sequence[FaceModel], names: Sequence[str | Path]) -> list[str]:

@@ -71,7 +71,7 @@ class VideoFile:
             with quietly():
                 self._writer = cv2.VideoWriter(str(self._path), code, self._rate, self._size)
             if not self._writer.isOpened():
-                raise UserError(f"{self._name} cannot be written as a video; is the folder writable, the disk full?")
+                raise UserError(self._unopened())
         if (frame.shape[1], frame.shape[0]) != self._size:
             frame = cv2.resize(frame, self._size, interpolation=cv2.INTER_AREA)
         while self._written < round(seconds * self._rate) + 1:
@@ -79,6 +79,15 @@ class VideoFile:
                 raise UserError(f"{self._name} cannot be written: the disk is full; make room on it")
             self._writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
             self._written += 1
+
+    def _unopened(self) -> str:
+        """Why the file can't be opened; MPEG-4 takes no frames that are very small, large or narrow."""
+        width, height = self._size
+        sizes = "" if self._name.suffix.lower() == ".avi" else " name an .avi, which takes frames of more sizes;"
+        return (
+            f"{self._name} cannot be written as a video of {width}x{height} pixels;{sizes} "
+            "is the folder writable, the disk full?"
+        )
 
     def close(self) -> None:
         """Finish the file."""

@@ -17,7 +17,10 @@ ABOUT_ENTRY = "emotion.json"
 MAX_MODEL_BYTES = 2_000_000_000  # of a model file; the largest backbone of keras.applications has 1.5 GB
 _MAX_ABOUT_BYTES = 1_000_000
 _UNPACKED = 2  # times as large as it is, a .keras may unpack to: the pipeline and Keras pack nothing
-_MAX_LABELS, _MAX_LABEL, _MAX_SIZE_PX = 1000, 200, 1024
+MAX_LABEL_CHARACTERS = 200
+UNCERTAIN = "uncertain"  # what a face is called for which no label is probable enough
+_MAX_LABELS, _MAX_SIZE_PX = 1000, 1024
+_OFF_ONE = 0.01  # how far from one the shares of a prior may sum to; they are rounded
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,13 @@ class ModelAbout:
 def _are_labels(value: Any) -> bool:
     texts = isinstance(value, list) and all(isinstance(label, str) and label == shown(label) for label in value)
     differ = texts and 1 <= len(value) <= _MAX_LABELS and len(set(value)) == len(value)
-    return differ and all(1 <= len(label) <= _MAX_LABEL for label in value)
+    return differ and UNCERTAIN not in value and all(1 <= len(label) <= MAX_LABEL_CHARACTERS for label in value)
+
+
+def _are_shares(value: Any) -> bool:
+    """A label that training lacks has the share 0."""
+    numbers = isinstance(value, list) and all(_is_number(share) and 0 <= share <= 1 for share in value)
+    return numbers and (not value or abs(sum(value) - 1) <= _OFF_ONE)
 
 
 def _is_number(value: Any) -> bool:
@@ -54,17 +63,14 @@ def _is_number(value: Any) -> bool:
 # Fact -> (whether a value will do, what is expected). Without pydantic, which the plain install lacks.
 _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "labels": (
-        lambda value: _are_labels(value) and len(set(value)) == len(value),
-        f"1 to {_MAX_LABELS} different names",
+        _are_labels,
+        f"1 to {_MAX_LABELS} different names of at most {MAX_LABEL_CHARACTERS} characters, none of them {UNCERTAIN!r}",
     ),
     "size_px": (lambda value: type(value) is int and 1 <= value <= _MAX_SIZE_PX, f"a number from 1 to {_MAX_SIZE_PX}"),
     "channels": (lambda value: type(value) is int and value in (1, 3), "1 or 3"),
     "temperature": (lambda value: value is None or (_is_number(value) and value > 0), "a number over 0, or null"),
     "made_with": (lambda value: isinstance(value, dict), "names with values"),
-    "prior": (
-        lambda value: isinstance(value, list) and all(_is_number(share) and 0 <= share <= 1 for share in value),
-        "fractions",
-    ),
+    "prior": (_are_shares, "fractions that sum to one, or none"),
 }
 _OPTIONAL: Mapping[str, Any] = {"made_with": {}, "prior": []}
 
@@ -89,7 +95,7 @@ def parse_about(content: str | bytes) -> ModelAbout:
     if len(content) > _MAX_ABOUT_BYTES:
         raise ValueError(f"its {ABOUT_ENTRY} holds {len(content):,} bytes")
     try:
-        facts = json.loads(content)
+        facts = json.loads(content, parse_constant=_finite, parse_float=_finite)
     except RecursionError:
         raise ValueError(f"its {ABOUT_ENTRY} nests too deeply") from None
     if not isinstance(facts, dict):
@@ -104,6 +110,13 @@ def parse_about(content: str | bytes) -> ModelAbout:
     if len(about.prior) not in (0, len(about.labels)):
         raise ValueError(f"its {ABOUT_ENTRY} has a prior of {len(about.prior)} labels, but {len(about.labels)} labels")
     return about
+
+
+def _finite(text: str) -> float:
+    """A number of JSON. Raises ValueError for NaN, and for what is infinite, by its name or its size."""
+    if not isfinite(number := float(text)):
+        raise ValueError(f"its {ABOUT_ENTRY} holds {text[:20]}, which is no number")
+    return number
 
 
 def format_about(about: ModelAbout) -> bytes:

@@ -2,6 +2,8 @@
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -115,8 +117,8 @@ def test_an_animation_gives_its_first_frame() -> None:
 # --- no pictures ------------------------------------------------------------------------------------------------------
 
 
-def claimed_png(width: int, height: int) -> bytes:
-    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+def claimed_png(width: int, height: int, colours: int = 0) -> bytes:
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, colours, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + b"\0\0\0\0IDAT"
     )
@@ -158,6 +160,73 @@ def test_damaged_bytes_give_a_picture_or_a_reason_and_nothing_else(data: st.Data
     else:
         assert decoded.dtype == np.uint8
         assert decoded.ndim == 2 or decoded.shape[2] == 3
+
+
+@pytest.mark.parametrize("compression", ["packbits", "tiff_lzw", "tiff_deflate"])
+def test_a_cut_tiff_is_refused_and_libtiff_prints_nothing(compression: str, capfd: pytest.CaptureFixture[str]) -> None:
+    content = encoded(noise(0, 40, 40, 3), "tiff", compression=compression)
+    with pytest.raises(ImageError, match="damaged or truncated image"):
+        decode_image(content[:8] + bytes(1000) + content[1008:])
+    assert capfd.readouterr() == ("", "")
+
+
+# --- memory -----------------------------------------------------------------------------------------------------------
+
+PEAK = """
+import io, sys
+from PIL import Image
+from emotion.dataset.images import decode_image
+Image.init()
+content, path = sys.stdin.buffer.read(), "/proc/self/status"
+def peak():
+    return next(int(line.split()[1]) * 1024 for line in open(path) if line.startswith("VmHWM"))
+open("/proc/self/clear_refs", "w").write("5")
+before = peak()
+image = decode_image(content)
+print((peak() - before) / image.shape[0] / image.shape[1])
+"""
+LARGE = np.full((3000, 3000), 200, np.uint8)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measures a process as Linux shows it")
+@pytest.mark.parametrize(
+    ("kind", "picture"),
+    {
+        "jpeg": LARGE,
+        "png": np.dstack([LARGE] * 4),
+        "webp": np.dstack([LARGE] * 4),
+        "tiff": LARGE.astype(np.int32) * 257,
+        "gif": LARGE,
+    }.items(),
+    ids=str,
+)
+def test_decoding_takes_no_more_memory_than_estimated(kind: str, picture: np.ndarray) -> None:
+    content = encoded(picture, kind)
+    with Image.open(io.BytesIO(content)) as image:
+        estimated = images._decoding_bytes(image) / LARGE.size
+    done = subprocess.run([sys.executable, "-c", PEAK], input=content, capture_output=True, check=True)
+    assert float(done.stdout) < estimated + 5, "bytes for each pixel, with 45 MB for strips and buffers"
+
+
+def test_what_takes_too_much_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "MAX_BYTES", 1_000_000_000)
+    with pytest.raises(ImageError, match="9000x9000 pixels, which take 1,134 MB to decode, more than 1,000"):
+        decode_image(claimed_png(9_000, 9_000, colours=2))
+    with pytest.raises(ImageError, match="9000x9000 pixels, which take 1,134 MB to decode, more than 900"):
+        decode_image(claimed_png(9_000, 9_000, colours=2), max_bytes=900_000_000)
+
+
+@pytest.mark.parametrize("shape", [(50, 20), (3, 1000), (50, 20, 3), (50, 20, 4)], ids=str)
+@pytest.mark.parametrize("kind", ["png", "tiff"])
+def test_strips_give_the_pixels_of_the_whole(
+    shape: tuple[int, ...], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = [noise(0, *shape), *([noise(0, *shape).astype(np.uint16) * 200] if len(shape) == 2 else [])]
+    contents = [encoded(picture, kind) for picture in pictures]
+    whole = [decode_image(content) for content in contents]
+    monkeypatch.setattr(images, "_STRIP_PIXELS", 70)
+    for content, expected in zip(contents, whole, strict=True):
+        assert np.array_equal(decode_image(content), expected)
 
 
 # --- size and colours -------------------------------------------------------------------------------------------------

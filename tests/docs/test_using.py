@@ -147,3 +147,21 @@ def test_what_even_costs_is_that_of_the_published_predictions() -> None:
     )
     page = " ".join((ROOT / "docs/using.md").read_text(encoding="utf-8").split())
     assert f"all {len(faces):,} test faces): {costs}." in page
+
+
+def test_framing_costs_what_was_measured() -> None:
+    page = (ROOT / "docs/using.md").read_text(encoding="utf-8")
+    found = json.loads((ROOT / "benchmarks/results/framing.json").read_text())
+    for canvas, row in found["pasted"].items():
+        shares = (f"{100 * row[key]:.1f} %" for key in ("own", "not_turned", "turned"))
+        points = f"{100 * row['points']:+.1f} ± {100 * row['points_error']:.1f}"
+        side = f"{row['side']:.2f} ± {row['side_std']:.2f}"
+        cells = (canvas, f"{100 * row['found']:.1f} %", row.get("strangers", ""), side, *shares, points)
+        assert f"| {' | '.join(map(str, cells))} |" in page
+    for degrees, row in found["turned"].items():
+        shares = (f"{100 * row[key]:.1f} %" for key in ("found", "own", "not_turned", "turned"))
+        assert f"| {degrees}° | {' | '.join(shares)} |" in page
+    found = found["as_they_are"]
+    cropped, whole = (f"{100 * found[key]:.1f} %" for key in ("turned", "own"))
+    said = f"{found['found']:,} faces. Of these, {cropped} are labelled correctly by YuNet's square, and {whole} by the"
+    assert said in " ".join(page.split())

@@ -17,6 +17,7 @@ from emotion.cli import main
 from emotion.inference.annotation import (
     ALWAYS_ALLOWED_PIXELS,
     MAX_GROWTH,
+    _cut,
     _ink,
     _planned,
     _text_width,
@@ -26,7 +27,8 @@ from emotion.inference.annotation import (
 )
 from emotion.inference.detector import Box
 from emotion.inference.marks import Rect, plan_marks, unit_px
-from emotion.inference.predictor import UNCERTAIN, FacePrediction, Prediction
+from emotion.inference.predictor import FacePrediction, Prediction
+from emotion.model.about import UNCERTAIN
 from emotion.palette import BOXES, rgb
 from tests.support.sample_pictures import canvas_with, png
 
@@ -342,3 +344,23 @@ def test_two_drawn_faces_are_annotated_by_the_command(tmp_path, capsys):
     with Image.open(tmp_path / "out" / "two.png") as written:
         colours = np.ptp(np.asarray(written).astype(int), axis=2)
     assert (colours > 60).sum() > 1000
+
+
+@pytest.mark.parametrize("size", [(512, 512), (48, 48), (30, 3000), (3000, 30)], ids=str)
+@pytest.mark.parametrize("number", [1, 9])
+def test_long_names_do_not_widen_the_picture_past_the_bound(size: tuple[int, int], number: int):
+    names = ["W" * 200, "b", "c"]
+    boxes = [Box(size[0] * index / number, 0, max(1.0, size[0] / number - 1), size[1]) for index in range(number)]
+    faces = tuple(
+        FacePrediction(box, 0.9, names[0], 0.7, dict(zip(names, (0.7, 0.2, 0.1), strict=True))) for box in boxes
+    )
+    drawn = annotate(np.zeros((size[1], size[0]), np.uint8), Prediction("x", *size, faces))
+    assert drawn.shape[0] * drawn.shape[1] <= max(MAX_GROWTH * size[0] * size[1], ALWAYS_ALLOWED_PIXELS)
+
+
+@pytest.mark.parametrize("text", ["", "a", "surprise", "Wi" * 100, "W" * 20_000])
+def test_a_text_is_cut_to_what_fits(text: str):
+    for width in (0, 5, 60, 500, 1e9):
+        found = _cut(text, 11, width)
+        assert text.startswith(found) and (len(found) <= 1 or _text_width(found, 11) <= width)
+        assert found == text or not found or _text_width(text[: len(found) + 1], 11) > width

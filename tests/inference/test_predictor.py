@@ -2,6 +2,8 @@
 
 import io
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -327,3 +329,21 @@ def test_small_faces_are_the_default_detectors(predictor):
     assert Predictor(small_faces=True).detector.find(drawn_face(0, 48)) == predictor.detector.find(drawn_face(0, 48))
     with pytest.raises(UserError, match="^small_faces is how the default detector looks; leave it out, or `detector`$"):
         Predictor(detector=None, small_faces=True)
+
+
+PEAK = """
+import resource
+import numpy as np
+from emotion.inference.predictor import Predictor
+predictor, image = Predictor(), np.zeros((2000, 2000, 3), np.uint8)
+predictor.predict(image, boxes=[(-1, -1, 2002, 2002)])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+predictor.predict(image, boxes=[(-1, -1, 2002, 2002)] * 50)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts in kilobytes, as Linux does")
+def test_many_boxes_take_the_memory_of_one():
+    done = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 100_000_000, "50 crops of 12 MB would be 600"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from emotion import cli
+from emotion.foundation.errors import UserError
 from emotion.inference import frames as reading
 from emotion.inference import video as writing
 from tests.support.sample_pictures import canvas_with
@@ -189,7 +190,7 @@ def test_an_index_that_is_damaged_cuts_nothing(tmp_path, content):
         (["text.mp4", "--csv", "o.csv"], "cannot be opened"),
         (["http://[::1", "--csv", "o.csv"], "does not exist; give a file"),
         (["9" * 20, "--csv", "o.csv"], "does not exist; give a file"),
-        (["large.mjpeg", "--csv", "o.csv"], "has frames of 12000x9000 pixels, more than 100,000,000"),
+        (["large.mjpeg", "--csv", "o.csv"], "has frames of 12000x9000 pixels, more than 35,000,000; scale"),
     ],
 )
 def test_what_opencv_cannot_take_is_one_line(folder, capfd, arguments, said):
@@ -216,3 +217,14 @@ def test_frames_of_another_size_are_scaled_to_the_first(tmp_path):
         for number, side in enumerate((64, 96, 48)):
             video.write(np.full((side, side, 3), 200, np.uint8), number / 10)
     assert reading.count_frames(tmp_path / "o.avi") == 3
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20_000, 3)], ids=str)
+def test_frames_that_a_format_does_not_take_are_named_with_their_size(tmp_path, size):
+    frame = np.full((size[1], size[0], 3), 200, np.uint8)
+    said = rf"o\.mp4 cannot be written as a video of {size[0]}x{size[1]} pixels; name an \.avi"
+    with pytest.raises(UserError, match=said), writing.written_video(tmp_path / "o.mp4", 10.0) as video:
+        video.write(frame, 0.0)
+    with writing.written_video(tmp_path / "o.avi", 10.0) as video:
+        video.write(frame, 0.0)
+    assert [path.name for path in tmp_path.iterdir()] == ["o.avi"]

@@ -289,6 +289,8 @@ def _filed(folder: Path) -> Iterator[tuple[str, bytes]]:
     if not folder.is_dir():
         raise UserError(f"{folder} does not exist; name a folder of face crops or data/raw/faces.zip")
     for path in _spread(pictures_below(folder)):
+        if not path.is_file():
+            raise UserError(f"{path} cannot be read; mend it, or name another folder of face crops")
         if path.stat().st_size <= MAX_PICTURE_BYTES:
             yield path.parent.name, path.read_bytes()
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from emotion.foundation.errors import UserError, did_you_mean, shown
+from emotion.model.about import MAX_LABEL_CHARACTERS, UNCERTAIN
 
 _EXPECTED = "expected NAME=label,label,… such as negative=angry,disgust,fear,sad"
 
@@ -62,7 +63,12 @@ def parse_groups(texts: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _check_group(group: str, members: Sequence[str]) -> None:
+    if len(group) > MAX_LABEL_CHARACTERS:
+        raise UserError(
+            f"--merge {shown(group[:20])}…=…: a name of {len(group):,} characters; expected at most "
+            f"{MAX_LABEL_CHARACTERS}, such as negative=angry,disgust,fear,sad"
+        )
     if isinstance(members, str) or not members or not all(members):
         raise UserError(f"--merge {group}={members if isinstance(members, str) else ','.join(members)}: {_EXPECTED}")
-    if not group or group != shown(group) or group == "uncertain":  # what a face of low confidence is called
+    if not group or group != shown(group) or group == UNCERTAIN:
         raise UserError(f"--merge {group}={','.join(members)}: {group!r} cannot be a label's name; {_EXPECTED}")

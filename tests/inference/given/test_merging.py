@@ -41,6 +41,7 @@ def test_a_group_may_be_called_like_a_label_of_its_own_or_like_one_that_goes() -
         ({"": ["sad"]}, "cannot be a label's name"),
         ({"a\nb": ["sad"]}, "cannot be a label's name"),
         ({"uncertain": ["sad"]}, "cannot be a label's name"),
+        ({"a" * 201: ["sad"]}, "a name of 201 characters; expected at most 200"),
         ({"happy": ["sad", "fear"]}, "has a label 'happy' of its own"),
     ],
 )
