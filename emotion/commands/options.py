@@ -100,5 +100,5 @@ def new_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"folder {path} cannot be created ({error.strerror})") from None
+        raise UserError(f"folder {path} cannot be created ({error.strerror}); name another folder") from None
     return path

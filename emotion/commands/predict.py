@@ -17,7 +17,7 @@ from emotion.commands.progress import progress
 from emotion.commands.saying import tell
 from emotion.dataset.picture_files import expand
 from emotion.foundation.errors import UserError, shown
-from emotion.inference.given.boxes import BoxFile, read_box_file
+from emotion.inference.given.boxes import MOST_FAULTS, BoxFile, read_box_file
 from emotion.inference.outputs import check_output
 from emotion.inference.predictor import Prediction, Predictor
 from emotion.inference.writers import CsvWriter, JsonWriter, TableWriter, written_text
@@ -125,7 +125,8 @@ def _tell(faults: Sequence[str]) -> int:
     for fault in faults[:_MOST_FAULTS]:
         tell(fault)
     if len(faults) > _MOST_FAULTS:
-        tell(f"and {len(faults) - _MOST_FAULTS} more like these")
+        more = "many" if len(faults) == MOST_FAULTS else len(faults) - _MOST_FAULTS
+        tell(f"and {more} more like these")
     return 2
 
 

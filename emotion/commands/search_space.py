@@ -1,6 +1,7 @@
 """What a search may vary, and what its trials need of the data that Git does not hold."""
 
 import subprocess
+import warnings
 from collections.abc import Iterator, Mapping
 from math import isfinite
 from pathlib import Path
@@ -31,8 +32,10 @@ def read_space(path: Path) -> dict[str, dict[str, Any]]:
             raise UserError(f"{where} is neither {{low, high[, log][, step]}} nor {{choices: [...]}}")
         try:
             _check_values(choice)
-            distribution(choice)
-        except (TypeError, ValueError, ArithmeticError) as error:
+            with warnings.catch_warnings():  # such as a `high` that no step leads to, which Optuna would change
+                warnings.simplefilter("error")
+                distribution(choice)
+        except (TypeError, ValueError, ArithmeticError, UserWarning) as error:
             raise UserError(f"{where} is not a valid range ({reason(error)})") from None
     return space
 

@@ -11,7 +11,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from emotion.foundation.errors import UserError, shown
+from emotion.foundation.errors import UserError, reason, shown
 
 ABOUT_ENTRY = "emotion.json"
 MAX_MODEL_BYTES = 2_000_000_000  # of a model file; the largest backbone of keras.applications has 1.5 GB
@@ -108,7 +108,8 @@ def parse_about(content: str | bytes) -> ModelAbout:
             raise ValueError(f"its {ABOUT_ENTRY} has {name}: {value}; expected {expected}")
     about = ModelAbout(**facts)
     if len(about.prior) not in (0, len(about.labels)):
-        raise ValueError(f"its {ABOUT_ENTRY} has a prior of {len(about.prior)} labels, but {len(about.labels)} labels")
+        shares = f"{len(about.prior)} shares where it has {len(about.labels)} labels"
+        raise ValueError(f"its {ABOUT_ENTRY} has a prior of {shares}; expected one for each label")
     return about
 
 
@@ -168,5 +169,6 @@ def check_shapes(path: Path, about: ModelAbout, *, takes: tuple[Any, ...], gives
 
 def not_ours(path: Path, error: Exception) -> UserError:
     """The error for a file that is no model of this pipeline, with the first line of the reason."""
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return UserError(f"{path} is not a model made by this pipeline ({shown(reason)[:300]}); train one with `dvc repro`")
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    why = reason(ValueError(first))[:300]
+    return UserError(f"{path} is not a model made by this pipeline ({why}); train one with `dvc repro`")

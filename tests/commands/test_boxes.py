@@ -102,11 +102,12 @@ def test_every_fault_of_a_csv_has_its_line_and_nothing_is_predicted(capsys: pyte
     assert all(words in line for words, line in zip(said, lines, strict=True))
 
 
-def test_many_faults_are_not_all_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("b.csv").write_text(HEADER + "two.png,1,1,x,5\n" * 50)
+@pytest.mark.parametrize(("faults", "says"), [(50, "30"), (999, "979"), (50_000, "many")])
+def test_many_faults_are_not_all_listed(faults: int, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("b.csv").write_text(HEADER + "two.png,1,1,x,5\n" * faults)
     assert predict("two.png", "--boxes", "b.csv") == 2
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 21 and lines[-1] == "emotion: and 30 more like these"
+    assert len(lines) == 21 and lines[-1] == f"emotion: and {says} more like these"
 
 
 @pytest.mark.parametrize(

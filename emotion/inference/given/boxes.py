@@ -22,6 +22,7 @@ from emotion.inference.detector import Box
 _SIDES = Box._fields
 _COLUMNS = ("path", *_SIDES)
 _MOST_BYTES = 50_000_000  # of a file: 300,000 faces as --csv writes them
+MOST_FAULTS = 1000  # that are kept: a file of nothing else would fill the memory
 _INSIDE = 0.5  # least share of a box that lies in the picture: a right and bottom edge given as a size has less
 
 
@@ -36,7 +37,7 @@ class BoxFile:
     Attributes:
         name: of the file.
         paths: the pictures that it names, in their order; relative ones are meant from the current folder.
-        faults: one line for each thing that is wrong.
+        faults: one line for each thing that is wrong, MOST_FAULTS at most.
     """
 
     name: str
@@ -48,6 +49,11 @@ class BoxFile:
         """The boxes of a picture in their order, which may be none; None where the file doesn't name the picture."""
         return self._boxes.get(_key(path))
 
+    def fault(self, line: str) -> None:
+        """Note what is wrong, as far as there is room for it."""
+        if len(self.faults) < MOST_FAULTS:
+            self.faults.append(line)
+
     def add(self, path: str, values: Sequence[Any] | None, where: str) -> None:
         """Note a box of a picture, or that it has none, or what is wrong with it."""
         if _key(path) not in self._boxes:
@@ -58,7 +64,7 @@ class BoxFile:
         try:
             boxes.append(as_box([_number(value) for value in values]))
         except BoxError as error:
-            self.faults.append(f"{self.name}, {where}: {error}")
+            self.fault(f"{self.name}, {where}: {error}")
 
 
 def as_box(value: Sequence[float]) -> Box:
@@ -135,11 +141,11 @@ def _add_row(row: dict[Any, Any], found: BoxFile, where: str, columns: int) -> N
     fields = sum(value is not None for name, value in row.items() if name is not None) + len(row.get(None, []))
     values = [row[side] for side in _SIDES]
     if fields != columns:
-        found.faults.append(f"{found.name}, {where}: {fields} fields; expected {columns}, as in the first line")
+        found.fault(f"{found.name}, {where}: {fields} fields; expected {columns}, as in the first line")
     elif not row["path"]:
-        found.faults.append(f"{found.name}, {where}: no path")
+        found.fault(f"{found.name}, {where}: no path")
     elif not any(values) and row.get("face"):
-        found.faults.append(f"{found.name}, {where}: a face without a box; expected {', '.join(_SIDES)}")
+        found.fault(f"{found.name}, {where}: a face without a box; expected {', '.join(_SIDES)}")
     else:
         found.add(row["path"], values if any(values) else None, where)
 
@@ -156,7 +162,7 @@ def _read_json(text: str, found: BoxFile) -> None:
         path = picture.get("path") if isinstance(picture, dict) else None
         faces = picture.get("faces", [] if "error" in picture else None) if isinstance(picture, dict) else None
         if not isinstance(path, str) or not path or not isinstance(faces, list):
-            found.faults.append(f"{found.name}, {where}: expected an object with a path and a list of faces")
+            found.fault(f"{found.name}, {where}: expected an object with a path and a list of faces")
             continue
         found.add(path, None, where)
         for index, face in enumerate(faces, start=1):
@@ -165,7 +171,7 @@ def _read_json(text: str, found: BoxFile) -> None:
                 found.add(path, [box[side] for side in _SIDES], f"{where}, face {index}")
             else:
                 expected = f"expected a box with {', '.join(_SIDES)}"
-                found.faults.append(f"{found.name}, {where}, face {index}: {expected}")
+                found.fault(f"{found.name}, {where}, face {index}: {expected}")
 
 
 def _key(path: str | Path) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emotion.foundation.errors import UserError, did_you_mean, reason
+from emotion.foundation.errors import UserError, did_you_mean, reason, shown
 from emotion.foundation.files import number, read_small
 from emotion.model.about import ModelAbout
 from emotion.model.prior import reweighted
@@ -68,18 +68,18 @@ def parse_prior(text: str | Mapping[str, float]) -> Prior:
         parts = [part.partition("=") for part in text.split(",")]
         shares = {label.strip(): share for label, _, share in parts}
         if len(shares) < len(parts):
-            raise UserError(f"--prior {text}: a label is there twice; {_EXPECTED}")
+            raise UserError(f"--prior {shown(text)}: a label is there twice; {_EXPECTED}")
         return Prior(text, _checked(shares, text))
     if not os.path.exists(text):  # noqa: PTH110 (it may be any text)
-        raise UserError(f"--prior {text}: {_EXPECTED}")
+        raise UserError(f"--prior {shown(text)}: {_EXPECTED}")
     try:
         content = json.loads(read_small(Path(text), _MOST_BYTES).decode())
     except UserError as error:
         raise UserError(f"--prior {error}") from None
     except (ValueError, RecursionError) as error:
-        raise UserError(f"--prior {text}: cannot be read as JSON ({reason(error)}); {_EXPECTED}") from None
+        raise UserError(f"--prior {shown(text)}: cannot be read as JSON ({reason(error)}); {_EXPECTED}") from None
     if not isinstance(content, dict):
-        raise UserError(f"--prior {text}: {_EXPECTED}")
+        raise UserError(f"--prior {shown(text)}: {_EXPECTED}")
     return Prior(text, _checked(content, text))
 
 
@@ -91,7 +91,6 @@ def _checked(shares: Mapping[str, object], text: str) -> dict[str, float]:
         except (TypeError, ValueError, OverflowError):
             found[label] = -1.0
         if not 0 <= found[label] <= _MOST:
-            raise UserError(
-                f"--prior {text}: the share of {label!r} is {str(share)[:50]!r}; expected a number from 0 to {_MOST:g}"
-            )
+            expected = f"expected a number from 0 to {_MOST:g}"
+            raise UserError(f"--prior {shown(text)}: the share of {label!r} is {str(share)[:50]!r}; {expected}")
     return found
