@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from emotion.dataset.archive.faces import Dataset, DatasetError
-from emotion.dataset.layouts import read_csv, read_folder, read_zip, relabel
+from emotion.dataset.layouts import check_labels, read_csv, read_folder, read_zip, relabel
 from tests.support.pictures import csv_rows, noise, write_folder, write_zip
 
 Read = Callable[[Mapping[str, bytes]], Dataset]
@@ -321,3 +321,8 @@ def test_unknown_labels_and_an_empty_result_are_refused() -> None:
         relabel(FACES, {"1": "x", "9": "y"})
     with pytest.raises(DatasetError, match="drops every label"):
         relabel(FACES, dict.fromkeys("123"))
+
+
+def test_a_label_that_says_that_none_is_probable_is_refused() -> None:
+    with pytest.raises(DatasetError, match="a label is called 'uncertain', the name for faces for which no label"):
+        check_labels(Dataset(files("train/happy/1.jpg", "train/uncertain/2.jpg"), bytes))
