@@ -32,7 +32,7 @@ import matplotlib
 import numpy as np
 
 from benchmarks.support.processes import RESULTS, begin, figures_of, medians, parser_of, significant
-from emotion.commands.options import add_model_options
+from emotion.commands.terminal.options import add_model_options
 from emotion.foundation.files import write_json
 from emotion.inference.detector import YuNet
 from emotion.inference.frames import FrameSource

@@ -17,7 +17,7 @@ from types import FrameType, ModuleType
 from typing import Any, NoReturn
 
 import emotion
-from emotion.commands.saying import silence, tell
+from emotion.commands.terminal.saying import silence, tell
 from emotion.foundation.errors import UserError, disk_problem, shown
 
 BAD_INPUT = 2

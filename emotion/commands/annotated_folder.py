@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from emotion.commands.options import new_folder
+from emotion.commands.terminal.options import new_folder
 from emotion.inference.annotation import annotated_name, write_annotated
 from emotion.inference.predictor import Prediction
 

@@ -7,7 +7,7 @@ import argparse
 import errno
 import socket
 
-from emotion.commands.options import add_model_options, predictor_from
+from emotion.commands.terminal.options import add_model_options, predictor_from
 from emotion.foundation.errors import UserError
 from emotion.foundation.files import integer, number
 from emotion.install_hint import install_command

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from emotion.commands.annotated_folder import AnnotatedFolder
-from emotion.commands.options import add_model_options, files_read, predictor_from
-from emotion.commands.progress import progress
-from emotion.commands.saying import tell
+from emotion.commands.terminal.options import add_model_options, files_read, predictor_from
+from emotion.commands.terminal.progress import progress
+from emotion.commands.terminal.saying import tell
 from emotion.dataset.picture_files import expand
 from emotion.foundation.errors import UserError, shown
 from emotion.inference.given.boxes import MOST_FAULTS, BoxFile, read_box_file

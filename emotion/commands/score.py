@@ -10,9 +10,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from emotion.commands.options import add_model_options, predictor_from
-from emotion.commands.progress import progress
-from emotion.commands.saying import tell
+from emotion.commands.terminal.options import add_model_options, predictor_from
+from emotion.commands.terminal.progress import progress
+from emotion.commands.terminal.saying import tell
 from emotion.foundation.errors import UserError, shown
 from emotion.inference.labelled_pictures import labelled_pictures, score
 

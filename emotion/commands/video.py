@@ -9,9 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-from emotion.commands.options import add_model_options, files_read, predictor_from
-from emotion.commands.progress import progress
-from emotion.commands.saying import tell
+from emotion.commands.terminal.options import add_model_options, files_read, predictor_from
+from emotion.commands.terminal.progress import progress
+from emotion.commands.terminal.saying import tell
 from emotion.foundation.errors import UserError, shown
 from emotion.foundation.files import integer, number
 from emotion.inference.frames import FrameSource

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from emotion import cli
-from emotion.commands.options import add_model_options
+from emotion.commands.terminal.options import add_model_options
 from emotion.dataset.labels import OTHER_NAMES
 from emotion.inference.models import PUBLISHED
 from tests.support.evaluated import ROOT

@@ -1,0 +1,1 @@
+"""What the subcommands share: their options, the bar on a terminal, and lines on stderr."""
