@@ -1,1 +1,1 @@
-"""The subcommands of `emotion`, which emotion/cli.py lists, and the options and the progress bar that they share."""
+"""The subcommands of `emotion`, which emotion/cli.py lists, and in terminal/ what they share."""
