@@ -69,8 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
     rate = summary.frames / max(time.monotonic() - began, 1e-9)
     followed = f"followed {summary.faces} face{'' if summary.faces == 1 else 's'}"
     print(
-        f"{how} {summary.frames} frame{'' if summary.frames == 1 else 's'} ({rate:.0f} a second), looked at {summary.looked_at}, "
-        f"{followed}, prior {shown(tracker.predictor.prior.name)}",
+        f"{how} {summary.frames} frame{'' if summary.frames == 1 else 's'} ({rate:.0f} a second), "
+        f"looked at {summary.looked_at}, {followed}, prior {shown(tracker.predictor.prior.name)}",
         file=sys.stderr if is_piped else sys.stdout,
     )
     if summary.unread:
