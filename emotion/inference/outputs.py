@@ -24,14 +24,14 @@ def check_output(path: Path, inputs: Mapping[str, Iterable[Path]], *, is_text: b
     Args:
         path: of a file.
         inputs: what is read, by what it is: "the model" -> its files.
-        is_text: whether it is a table, which is not called as a picture, a video or a model.
+        is_text: whether it is a table, whose name must not end as that of a picture, a video or a model.
     """
     if os.path.isdir(path):  # noqa: PTH112 (which raises nothing for a name that is too long)
         raise UserError(f"{path} cannot be written: it is a folder; name a file in it")
     check_not_read(path, inputs)
     kind = _NO_TEXT.get(path.suffix.lower()) if is_text else None
     if kind:
-        raise UserError(f"{path} is called as {kind}, and a table would be written; name it .csv, .json or .txt")
+        raise UserError(f"{path} ends as the name of {kind}, but a table is to be written; end it in .csv, .json or .txt")
 
 
 def check_not_read(path: Path, inputs: Mapping[str, Iterable[Path]]) -> None:
