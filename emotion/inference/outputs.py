@@ -31,7 +31,7 @@ def check_output(path: Path, inputs: Mapping[str, Iterable[Path]], *, is_text: b
     check_not_read(path, inputs)
     kind = _NO_TEXT.get(path.suffix.lower()) if is_text else None
     if kind:
-        raise UserError(f"{path} ends as the name of {kind}, but a table is to be written; end it in .csv, .json or .txt")
+        raise UserError(f"{path} ends as the name of {kind}, but a table is written; end it in .csv, .json or .txt")
 
 
 def check_not_read(path: Path, inputs: Mapping[str, Iterable[Path]]) -> None:
