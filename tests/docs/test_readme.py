@@ -19,6 +19,12 @@ def readme() -> str:
 
 
 @pytest.fixture
+def blocks() -> list[list[str]]:
+    """The README cut at its fences: the lines of each part, without double blanks."""
+    return [[" ".join(line.split()) for line in part.splitlines()] for part in committed("README.md").split("```")]
+
+
+@pytest.fixture
 def using() -> str:
     """docs/using.md on one line."""
     return " ".join(committed("docs/using.md").split())
@@ -85,9 +91,8 @@ def test_the_diff_begins_at_the_committed_run(readme: str) -> None:
         ("score A B B - A 95 % interval of B - A", "compare.txt"),
     ],
 )
-def test_the_shorter_run_gave_what_is_shown(header: str, file: str) -> None:
+def test_the_shorter_run_gave_what_is_shown(header: str, file: str, blocks: list[list[str]]) -> None:
     """The files are the whole output of the README's commands, `dvc metrics diff` and `emotion compare`."""
-    blocks = [[" ".join(line.split()) for line in text.splitlines()] for text in committed("README.md").split("```")]
     block = next(lines[1:] for lines in blocks if header in lines)
     printed = {" ".join(line.split()) for line in committed(f"docs/examples/shorter/{file}").splitlines()}
     assert len(block) >= 6
