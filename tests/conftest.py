@@ -14,6 +14,8 @@ from tests.support.pictures import numbered, write_zip
 # A shell's background job, as CI may be one, ignores Ctrl-C, and so would the programs that the tests start and
 # interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):  # ignored under `nohup`; there is none on Windows
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture
