@@ -38,12 +38,21 @@ def tiny_archive(tmp_path: Path, tiny_files: dict[str, bytes]) -> Path:
     return path
 
 
+def path_in(variable: str, *, to: str) -> Path:
+    """The path that an environment variable holds; without one the test is skipped."""
+    if not (path := os.environ.get(variable)):
+        pytest.skip(f"{variable} names no {to}")
+    return Path(path)
+
+
 @pytest.fixture(scope="session")
 def fer2013_zip() -> Path:
-    path = os.environ.get("FER2013_ZIP")
-    if not path:
-        pytest.skip("FER2013_ZIP names no zip of FER2013 (Kaggle's msambare/fer2013)")
-    return Path(path)
+    return path_in("FER2013_ZIP", to="zip of FER2013 (Kaggle's msambare/fer2013)")
+
+
+@pytest.fixture(scope="session")
+def ferplus_csv() -> Path:
+    return path_in("FERPLUS_CSV", to="fer2013new.csv of microsoft/FERPlus")
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ import pytest
 from filelock import FileLock
 
 from tests.support import tiny
-from tests.support.kaggle_stand_in import StandIn
+from tests.support.kaggle.stand_in import StandIn
 
 EVERYTHING = {
     *("download", "split", "preprocess@train", "preprocess@val", "preprocess@test"),

@@ -6,7 +6,7 @@ import pytest
 
 from emotion.dataset.archive.faces import write_archive
 from emotion.dataset.layouts import read_zip
-from tests.support.kaggle_project import FACES, Project
+from tests.support.kaggle.project import FACES, Project
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from emotion.dataset.archive.faces import DatasetError
 from emotion.sources.kaggle.archive_check import check_archive
-from tests.support.kaggle_project import CHARACTER_DEVICE, FACES, HALF, LINK, flipped, with_member
+from tests.support.kaggle.project import CHARACTER_DEVICE, FACES, HALF, LINK, flipped, with_member
 
 
 @pytest.mark.parametrize(

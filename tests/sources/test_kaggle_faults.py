@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.kaggle_project import (
+from tests.support.kaggle.project import (
     DATASET,
     ETAG,
     FACES,
@@ -23,7 +23,7 @@ from tests.support.kaggle_project import (
     origin,
     with_member,
 )
-from tests.support.kaggle_stand_in import (
+from tests.support.kaggle.stand_in import (
     Delivery,
     Refusal,
     StandIn,

@@ -13,8 +13,8 @@ import pytest
 
 from emotion.foundation.errors import UserError
 from emotion.sources.kaggle.source import Source
-from tests.support.kaggle_project import DATASET, FACES, REFERENCE, Project
-from tests.support.kaggle_stand_in import (
+from tests.support.kaggle.project import DATASET, FACES, REFERENCE, Project
+from tests.support.kaggle.stand_in import (
     BASIC,
     BEARER,
     KEY,

@@ -10,8 +10,8 @@ from emotion.dataset.layouts import read_zip
 from emotion.foundation.errors import UserError
 from emotion.sources.kaggle.source import Source
 from stages._entry.stage import validate
-from tests.support.kaggle_project import DATASET, FACES, HALF, OTHER_FACES, REFERENCE, Project, flipped, origin
-from tests.support.kaggle_stand_in import (
+from tests.support.kaggle.project import DATASET, FACES, HALF, OTHER_FACES, REFERENCE, Project, flipped, origin
+from tests.support.kaggle.stand_in import (
     STORAGE,
     Delivery,
     StandIn,

@@ -18,8 +18,8 @@ import pytest
 
 from emotion.foundation.errors import UserError
 from emotion.sources.kaggle.source import Source
-from tests.support.kaggle_project import ETAG, FACES, HALF, REFERENCE, Project, faces_zip
-from tests.support.kaggle_stand_in import (
+from tests.support.kaggle.project import ETAG, FACES, HALF, REFERENCE, Project, faces_zip
+from tests.support.kaggle.stand_in import (
     KEY,
     STORAGE,
     Delivery,

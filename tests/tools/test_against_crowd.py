@@ -1,7 +1,6 @@
 """A published run against the crowd: the numbers of the record and of the page, and what the command refuses."""
 
 import json
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -16,14 +15,6 @@ from tests.support.committed import ROOT, committed
 from tools.against_crowd import ferplus_votes, score
 
 RULE = VotesParams(outlier_votes=1, agreement="majority")
-
-
-@pytest.fixture(scope="module")
-def table() -> Path:
-    path = os.environ.get("FERPLUS_CSV")
-    if not path:
-        pytest.skip("FERPLUS_CSV names no fer2013new.csv of microsoft/FERPlus")
-    return Path(path)
 
 
 def by_hand(predictions: Predictions, votes: pd.DataFrame) -> dict[str, float]:
@@ -66,11 +57,11 @@ def by_hand(predictions: Predictions, votes: pd.DataFrame) -> dict[str, float]:
 
 
 @pytest.mark.parametrize(("run", "kept"), [("fer2013", "crowd.json"), ("ferplus", "metrics/evaluate.json")])
-def test_the_recorded_scores_are_those_of_the_predictions_and_the_votes(run: str, kept: str, table: Path) -> None:
+def test_the_recorded_scores_are_those_of_the_predictions_and_the_votes(run: str, kept: str, ferplus_csv: Path) -> None:
     predictions = read_predictions((ROOT / "results" / run / "predictions.csv").read_text())
     recorded = json.loads((ROOT / "results" / run / kept).read_text())
     recorded = recorded.get("crowd", recorded)
-    found = by_hand(predictions, ferplus_votes(predictions, table))
+    found = by_hand(predictions, ferplus_votes(predictions, ferplus_csv))
     assert found["agreed"] == pytest.approx(recorded["agreed"]["accuracy"], abs=1e-6)
     assert found["person"] == pytest.approx(recorded["person"]["accuracy"], abs=1e-6)
     assert found["model"] == pytest.approx(recorded["model_as_person"]["accuracy"], abs=1e-6)

@@ -23,7 +23,7 @@ import pytest
 
 from stages._entry.stage import run_stage
 from stages.download import READS, download
-from tests.support.kaggle_stand_in import (
+from tests.support.kaggle.stand_in import (
     SECRETS,
     STORAGE,
     StandIn,

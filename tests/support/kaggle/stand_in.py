@@ -3,7 +3,7 @@
 The package's own configuration points it here (`StandIn.environment`): KAGGLE_API_ENVIRONMENT=LOCALHOST makes it call
 http://localhost, and HTTP_PROXY sends that, and the redirect to the storage, to this server, which answers both.
 
-    python tests/support/kaggle_stand_in.py ZIP [--version 1]     serves ZIP as every dataset until it is interrupted
+    python tests/support/kaggle/stand_in.py ZIP [--version 1]     serves ZIP as every dataset until it is interrupted
 """
 
 import argparse

@@ -1,0 +1,1 @@
+"""A stand-in for Kaggle on this machine, and a project that downloads from it."""
