@@ -29,7 +29,7 @@ from tests.support.kaggle.stand_in import (
     StandIn,
 )
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 DATASET = "ada/faces"
 REFERENCE = f"{DATASET}/1"
 UPLOADED = (2023, 5, 13, 15, 38, 0)
