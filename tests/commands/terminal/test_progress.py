@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.sample_pictures import canvas_with
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PROGRAM = """
 import sys, time
 from emotion.commands import progress
