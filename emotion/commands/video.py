@@ -18,6 +18,7 @@ from emotion.inference.frames import FrameSource
 from emotion.inference.outputs import check_output
 from emotion.inference.tracking import FaceTracker
 from emotion.inference.video import label_video
+from emotion.inference.writers import is_stream
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         check_output(arguments.csv, {**read, "also written by --output": written}, is_text=True)
     source = FrameSource(arguments.source)
     tracker = FaceTracker(predictor_from(arguments).for_video(), smoothing_s=arguments.smooth)
-    is_piped = bool(arguments.csv) and arguments.csv.exists() and not arguments.csv.is_file()  # /dev/stdout: rows only
+    is_piped = bool(arguments.csv) and is_stream(arguments.csv)  # /dev/stdout: rows only
     began = time.monotonic()
     with progress(source.expected or None, "frames", hidden=is_piped and sys.stdout.isatty()) as done:
         summary = label_video(

@@ -37,7 +37,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     """
     part = path
     try:
-        if path.exists() and not (path.is_file() or path.is_dir()):
+        if _is_stream(path):
             raise UserError(f"{path} cannot be written: it is a pipe or a device, not a file; name another file")
         path.parent.mkdir(parents=True, exist_ok=True)
         with part_beside(path) as part:
@@ -51,6 +51,12 @@ def written_whole(path: Path) -> Iterator[Path]:
             name = str(path) if error.filename is None else os.fsdecode(error.filename)  # an open file's has none
             error.filename = str(path) + name[len(str(part)) :] if name.startswith(str(part)) else name
         raise
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether a pipe or a device has the name, or a link to an open file, such as /dev/stdout."""
+    is_link_to_open = path.is_symlink() and os.readlink(path).startswith("/proc/")  # noqa: PTH115 (not normalised)
+    return is_link_to_open or (path.exists() and not (path.is_file() or path.is_dir()))
 
 
 def replace_safely(source: Path, target: Path) -> None:

@@ -2,8 +2,10 @@
 
 import csv
 import json
+import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any, Self, TextIO
@@ -16,16 +18,43 @@ from emotion.inference.predictor import FacePrediction, Prediction
 
 @contextmanager
 def written_text(path: Path) -> Iterator[TextIO]:
-    """A file for text in UTF-8, which appears at `path` once it is whole; a pipe or terminal gets it as it comes.
+    """A file for text in UTF-8, which appears at `path` once it is whole; stdout, or a pipe, gets it as it comes.
 
     What has no place in UTF-8, as in the names of some files, becomes escapes. Raises UserError for a folder.
     """
     if path.is_dir():
         raise UserError(f"{path} cannot be written: it is a folder; name a file in it")
-    is_stream = path.exists() and not path.is_file()  # such as /dev/stdout: nothing can be written beside it
-    whole = nullcontext(path) if is_stream else written_whole(path)
-    with whole as part, part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+    with (
+        _opened(path) as opened,
+        open(opened, "w", encoding="utf-8", errors="backslashreplace", newline="") as file,  # noqa: PTH123
+    ):
         yield file
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Path | int]:
+    """What to open for `path`: stdout's descriptor where it is stdout, whatever that leads to."""
+    if is_stdout(path):
+        sys.stdout.flush()
+        yield os.dup(sys.stdout.fileno())
+    elif is_stream(path):  # a named pipe: nothing can be written beside it
+        yield path
+    else:
+        with written_whole(path) as part:
+            yield part
+
+
+def is_stream(path: Path) -> bool:
+    """Whether what is written to the path goes to a program or a person as it comes: stdout, a pipe, a terminal."""
+    return is_stdout(path) or (path.exists() and not path.is_file())
+
+
+def is_stdout(path: Path) -> bool:
+    """Whether the path leads to where stdout does, as /dev/stdout."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
+    except (OSError, ValueError, AttributeError):  # there is no such path, or no stdout
+        return False
 
 
 class TableWriter:

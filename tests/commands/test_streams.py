@@ -85,3 +85,17 @@ def test_a_picture_of_nothing_but_nan_is_unusable_without_a_warning(folder: Path
     Image.fromarray(np.full((40, 40), np.nan, np.float32)).save(folder / "nan.tif")
     done = run("predict nan.tif", folder)
     assert (done.returncode, done.stderr) == (2, b"emotion: nan.tif: a picture with NaN pixels\n")
+
+
+@pytest.mark.parametrize("kind", ["link", "itself"])
+def test_an_output_that_is_stdout_goes_there_and_replaces_nothing(kind: str, folder: Path) -> None:
+    """As /dev/stdout is, which is such a link; the file behind it stays the one that the shell has opened."""
+    name = "stdout" if kind == "link" else "all.log"
+    if kind == "link":
+        (folder / name).symlink_to("/proc/self/fd/1")
+    (folder / "all.log").write_text("before\n")
+    done = run(f"predict a.png --output {name} >>all.log; echo after >>all.log", folder)
+    assert (done.returncode, done.stderr) == (0, b"")
+    before, header, _, after = (folder / "all.log").read_text().splitlines()
+    assert (before, header.split()[0], after) == ("before", "label", "after")
+    assert (folder / "stdout").is_symlink() == (kind == "link")

@@ -175,3 +175,11 @@ def test_paths_are_the_same_wherever_links_lead(tmp_path: Path) -> None:
 )
 def test_a_reason_is_for_people(error: Exception, says: str) -> None:
     assert reason(error) == says
+
+
+def test_a_link_to_an_open_file_is_not_replaced(tmp_path: Path) -> None:
+    """As /dev/stdout is one, whatever stdout leads to."""
+    (tmp_path / "stdout").symlink_to("/proc/self/fd/1")
+    with pytest.raises(UserError, match="stdout cannot be written: it is a pipe or a device"):
+        write_file(tmp_path / "stdout", "text")
+    assert (tmp_path / "stdout").is_symlink() and len(list(tmp_path.iterdir())) == 1

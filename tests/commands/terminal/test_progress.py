@@ -13,7 +13,7 @@ from tests.support.sample_pictures import canvas_with
 ROOT = Path(__file__).parents[3]
 PROGRAM = """
 import sys, time
-from emotion.commands import progress
+from emotion.commands.terminal import progress
 progress._AFTER_S = 0.05
 with progress.progress(int(sys.argv[1]), "pictures", hidden="hidden" in sys.argv) as done:
     for number in range(int(sys.argv[1])):
@@ -26,7 +26,7 @@ print("tqdm" in sys.modules)
 VIDEO = """
 import sys
 from emotion import cli
-from emotion.commands import progress
+from emotion.commands.terminal import progress
 progress._AFTER_S = 0.0
 sys.exit(cli.main(["video", sys.argv[1], "--csv", sys.argv[2]]))
 """
