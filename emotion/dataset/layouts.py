@@ -58,9 +58,10 @@ def read_zip(path: Path, *, scratch: Path | None = None) -> Dataset:
     with readable(str(path), "download or copy the zip again"):
         archive = zipfile.ZipFile(path)  # stays open for as long as the dataset may be read
     files: dict[str, str] = {}
-    for info in archive.infolist():
-        if not info.is_dir() and not _is_clutter(name := _member_path(info.filename, where=str(path))):
-            _put(files, name, info.filename, where=str(path))
+    for member in archive.namelist():
+        name = _member_path(member, where=str(path))
+        if name and not member.endswith("/") and not _is_clutter(name):  # a damaged zip may have a member without one
+            _put(files, name, member, where=str(path))
     if table := _table_among(files, archive.open, where=str(path)):
         with _member_named(archive, table):
             where = f"{path}:{table}"

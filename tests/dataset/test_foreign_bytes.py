@@ -46,6 +46,16 @@ def test_a_damaged_member_is_named_whatever_packed_it(method: str, tmp_path: Pat
             assert "member " in str(error) and "get the zip again" in str(error) and "\n" not in str(error)
 
 
+def test_a_member_without_a_name_is_left_out(tmp_path: Path) -> None:
+    path = packed(tmp_path / "x.zip", zipfile.ZIP_STORED)
+    content = path.read_bytes()
+    in_directory = content.rindex(b"train/sad/")  # the name ends at the first zero byte
+    path.write_bytes(content[:in_directory] + b"\0" + content[in_directory + 1 :])
+    with zipfile.ZipFile(path) as archive:
+        assert "" in archive.namelist()
+    assert len(read_zip(path).keys) == len(FILES) - 1
+
+
 def test_every_cut_and_every_flipped_byte_is_one_line(tmp_path: Path) -> None:
     whole = packed(tmp_path / "x.zip", zipfile.ZIP_DEFLATED).read_bytes()
     path = tmp_path / "y.zip"
