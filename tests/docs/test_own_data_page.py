@@ -38,6 +38,13 @@ def test_the_memory_of_many_pictures_is_that_of_the_benchmark() -> None:
         assert f"from {once:,} to {most:,} MB in `{name.partition('@')[0]}`" in page
 
 
+def test_pictures_are_read_as_fast_as_was_measured() -> None:
+    page = " ".join((ROOT / "docs/own-data.md").read_text(encoding="utf-8").split())
+    rates = json.loads((ROOT / "benchmarks/results/reading.json").read_text())
+    assert f"{rates['in_memory']:,} pictures of 48 px a second where the operating system still holds the files" in page
+    assert f"in memory, {rates['from_disk']:,} from the disk" in page
+
+
 def test_what_well_known_data_sets_need_is_reckoned_from_the_benchmark() -> None:
     page = (ROOT / "docs/own-data.md").read_text(encoding="utf-8")
     sizes = json.loads((ROOT / "benchmarks/results/growth.json").read_text())
