@@ -15,7 +15,7 @@ side, found again, cropped and predicted. Those of PrivateTest are also found in
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -168,18 +168,21 @@ def measure_framing(
     return hits, strangers
 
 
+def are_right(predictor: Predictor, faces: Sequence[np.ndarray], labels: Sequence[str]) -> np.ndarray:
+    """Which crops get their label: float [n], 1 or 0."""
+    truth = np.array([predictor.labels.index(label) for label in labels])
+    return (predictor.probabilities(faces).argmax(1) == truth).astype(float)
+
+
 def framing_scores(predictor: Predictor, hits: list[Hit], shown: int) -> dict[str, float]:
     """Of so many faces that were shown: the share found, how they were framed, and how many were labelled right.
 
     Shares are fractions: `own` by the picture's own crop, `not_turned` and `turned` by the detector's, `points` what
     the latter differs from the former, with its standard error. Sides and distances are in sides of the face.
     """
-    labels = np.array([predictor.labels.index(hit.label) for hit in hits])
-    own, flat, upright = (
-        (predictor.probabilities(list(faces)).argmax(1) == labels).astype(float)
-        for faces in zip(*(hit[:3] for hit in hits), strict=True)
-    )
-    places = np.array([hit.place for hit in hits])
+    *crops, labels, located = zip(*hits, strict=True)
+    own, flat, upright = (are_right(predictor, faces, labels) for faces in crops)
+    places = np.array(located)
     ratio, right, down = places.mean(axis=0)
     gained = upright - own
     figures = {
@@ -215,11 +218,8 @@ def measure_as_they_are(predictor: Predictor, faces: list[tuple[np.ndarray, str]
     detector = YuNet()
     found = [(face, label, detector.find(cv2.cvtColor(face, cv2.COLOR_GRAY2RGB))) for face, label in faces]
     hits = [(face, crop_face(face, one[0].box, one[0].roll_deg), label) for face, label, one in found if one]
-    labels = np.array([predictor.labels.index(label) for *_, label in hits])
-    whole, cropped = (
-        (predictor.probabilities(list(faces)).argmax(1) == labels).mean()
-        for faces in zip(*(hit[:2] for hit in hits), strict=True)
-    )
+    *crops, labels = zip(*hits, strict=True)
+    whole, cropped = (are_right(predictor, faces, labels).mean() for faces in crops)
     figures = {"own": round(float(whole), 4), "turned": round(float(cropped), 4)}
     return {"faces": len(faces), "found": len(hits), **figures}
 

@@ -30,6 +30,7 @@ import numpy as np
 
 from benchmarks.support.processes import PARAMS, RESULTS, ROOT, begin, editable_params, parser_of, run, write_params
 from emotion.foundation.files import write_json
+from emotion.foundation.params import read_params
 
 RESULT = RESULTS / "growth.json"
 FER2013 = 28_709
@@ -100,7 +101,7 @@ def prepare(folder: Path, size: Size) -> dict[str, Any]:
 
 def commands(params: dict[str, Any]) -> dict[str, list[str]]:
     """The command of every stage, as dvc.yaml has it: stage, or stage@item -> words."""
-    stages = editable_params(ROOT / "dvc.yaml")["stages"]
+    stages = read_params(ROOT / "dvc.yaml")["stages"]
     found = {}
     for stage, block in stages.items():
         matrix = block.get("matrix", {})

@@ -16,9 +16,10 @@ class AnnotatedFolder:
 
     def __init__(self, path: Path) -> None:
         self._path = new_folder(path)
-        self._names = NumberedNames(file.name for file in self._path.iterdir())
+        there = sorted(self._path.iterdir())
+        self._names = NumberedNames(file.name for file in there)
         self._before: dict[int, list[str]] = defaultdict(list)  # size in bytes -> the files of before
-        for file in sorted(self._path.iterdir()):
+        for file in there:
             if file.is_file():
                 self._before[file.stat().st_size].append(file.name)
 

@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     boxes = read_box_file(arguments.boxes) if arguments.boxes else None
     if boxes and boxes.faults:
         return _tell(boxes.faults)
-    paths = list(_expanded(arguments.paths)) if arguments.paths or not boxes else boxes.paths
+    paths = list(expand(arguments.paths)) if arguments.paths or not boxes else boxes.paths
     if arguments.output:
         read = {"one of the pictures": paths, "the file of --boxes": [arguments.boxes] if boxes else []}
         check_output(arguments.output, {**read, **files_read(arguments)}, is_text=True)
@@ -71,15 +71,6 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"--boxes {boxes.name} has no row for any of the pictures: {ways}")
     predictor = predictor_from(arguments)
     return _write(arguments, predictor, paths, _predictions(predictor, paths, boxes))
-
-
-def _expanded(arguments: Iterable[str]) -> Iterator[Path]:
-    """The pictures that the arguments stand for; a name that no disk takes stops no other, and is reported later."""
-    for argument in arguments:
-        try:
-            yield from expand([argument])
-        except OSError:  # File name too long
-            yield Path(argument)
 
 
 def _write(

@@ -31,17 +31,20 @@ def expand(arguments: Iterable[str]) -> Iterator[Path]:
     """Yield files in the order of the arguments. Raises UserError for a folder without pictures.
 
     A file stands for itself; a folder for the pictures in and below it, recognised by suffix, sorted; a pattern that is
-    not a file's name is expanded, sorted. What matches nothing is yielded unchanged, to be reported as missing.
+    not a file's name is expanded, sorted. What matches nothing, and a name that no disk takes, is yielded unchanged, to
+    be reported.
     """
     for argument in arguments:
         matches = [argument]
-        if glob.has_magic(argument) and not Path(argument).exists():
+        if glob.has_magic(argument) and not os.path.exists(argument):  # noqa: PTH110 (Path's raises for a long name)
             matches = sorted(glob.glob(argument, recursive=True)) or [argument]  # noqa: PTH207 (absolute patterns too)
         for match in map(Path, matches):
-            found = pictures_below(match)
-            if match.is_dir() and not found:
+            if not os.path.isdir(match):  # noqa: PTH112 (likewise)
+                yield match
+            elif found := pictures_below(match):
+                yield from found
+            else:
                 raise UserError(f"{match}: a folder without pictures ({', '.join(sorted(SUFFIXES))})")
-            yield from found or [match]
 
 
 def pictures_below(folder: Path) -> list[Path]:
