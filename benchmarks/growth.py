@@ -1,25 +1,19 @@
 """How time and memory of every stage grow with the data: 1, 10 and 25 times FER2013's training set, and large colour.
 
     python -m benchmarks.growth [--only 1 10 25 colour] [--folder /somewhere/with/20/GB] [--images 28709]
-    python -m benchmarks.growth --reading        pictures a second that training reads, in memory and from the disk
 
 Adds each size to benchmarks/results/growth.json; `python -m tools.docs.performance` draws the picture and writes the
 page. Every stage runs as dvc.yaml has it, in a process of its own. The pictures are noise at 12 px, enlarged to 48 px
 (in colour to 112 px) and stored as JPEG; a tenth of them are brightened copies of others, and a fifth is for testing.
 The network is a small one, for one epoch: what a larger one takes more does not depend on how many pictures there are.
 An archive that lies in --folder from an earlier run is used again.
-
-`--reading` writes 100,000 pictures of 48 px as TFRecords, and reads a fifth of them in random order, in batches: where
-the operating system still holds the files in memory, and after it was told to forget them. It writes reading.json.
 """
 
 import json
 import multiprocessing
-import os
 import shutil
 import sys
 import tempfile
-import time
 import zipfile
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
@@ -36,7 +30,7 @@ RESULT = RESULTS / "growth.json"
 FER2013 = 28_709
 _LABELS = ("angry", "happy", "sad")
 _BLOCK = 4096
-_OTHER_PARAMS: dict[str, dict[str, Any]] = {
+_SMALL_TRAINING: dict[str, dict[str, Any]] = {
     "data": {"source": "local", "votes": "none"},
     "model": {"network": "vgg", "members": [0]},
     "train": {"epochs": 1, "batch_size": 256, "warmup_epochs": 0.1, "early_stopping_patience": 0},
@@ -81,13 +75,19 @@ def write_pictures(path: Path, size: Size) -> None:
     path.with_suffix(".part").rename(path)
 
 
-def prepare(folder: Path, size: Size) -> dict[str, Any]:
-    """Make a folder in which the stages can run: the pictures, and params.yaml, which is returned."""
+def small_training(size: Size) -> dict[str, Any]:
+    """Parameters of one epoch of a small network on pictures of this size."""
     params = editable_params(PARAMS)
-    for section, values in _OTHER_PARAMS.items():
+    for section, values in _SMALL_TRAINING.items():
         params[section].update(values)
     params["model"]["vgg"].update(_NETWORK)
     params["preprocess"].update(size_px=size.side_px, channels=size.channels)
+    return params
+
+
+def prepare(folder: Path, size: Size) -> dict[str, Any]:
+    """Make a folder in which the stages can run: the pictures, and params.yaml, which is returned."""
+    params = small_training(size)
     for name in ("data/local", "emotion/report"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "emotion/report/report.html.j2", folder / "emotion/report")
@@ -124,49 +124,13 @@ def measure(size: Size, folder: Path) -> dict[str, Any]:
     return {**size._asdict(), "stages": costs}
 
 
-def measure_reading(folder: Path) -> dict[str, int]:
-    """Pictures a second, read in random order from records in a folder that is still empty."""
-    from emotion.dataset.records.tfrecords import open_records, write_records
-
-    rng, size = np.random.default_rng(0), Size(100_000)
-    shape = (size.side_px, size.side_px, size.channels)
-    faces = ((rng.integers(0, 256, shape, np.uint8), 0) for _ in range(size.images))
-    write_records(faces, folder, labels=["face"], size_px=size.side_px, channels=size.channels, crowd_labels=[])
-    images, rows = open_records(folder).images, rng.permutation(size.images)[: size.images // 5]
-    rates = {}
-    for name in ("in_memory", "from_disk"):
-        if name == "from_disk":
-            forget(folder)
-        began = time.perf_counter()
-        for start in range(0, len(rows), 128):
-            images[rows[start : start + 128]]
-        rates[name] = round(len(rows) / (time.perf_counter() - began))
-    return {"pictures": size.images, "read": len(rows), **rates}
-
-
-def forget(folder: Path) -> None:
-    """Let the operating system drop what it keeps of a folder's files; they are on the disk before."""
-    for path in folder.iterdir():
-        file = os.open(path, os.O_RDONLY)
-        os.fsync(file)
-        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
-        os.close(file)
-
-
 def main() -> None:
     """Measure, add to the JSON, print."""
     parser = parser_of(__doc__)
     parser.add_argument("--images", type=int, default=FER2013, help="once; by default FER2013's training images")
     parser.add_argument("--only", nargs="+", choices=list(sizes(1)), default=list(sizes(1)), help="the data sets")
     parser.add_argument("--folder", type=Path, help="where to work, and to leave everything; else a temporary folder")
-    parser.add_argument("--reading", action="store_true", help="measure only how fast records are read")
     arguments, here = begin(parser)
-    if arguments.reading:
-        with tempfile.TemporaryDirectory(dir=arguments.folder) as temporary:
-            figures = measure_reading(Path(temporary) / "records")
-        write_json(RESULTS / "reading.json", {**here, **figures})
-        print(figures)
-        return
     for name in arguments.only:
         with tempfile.TemporaryDirectory() as temporary:
             folder = (arguments.folder or Path(temporary)).resolve() / name

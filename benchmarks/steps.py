@@ -49,6 +49,11 @@ PARTS = {
 }
 
 
+def usual_precisions() -> list[str]:
+    """The precisions worth measuring on this processor."""
+    return list(PRECISIONS) if "avx512f" in processor.features() else ["float32"]
+
+
 def seconds_of(work: Callable[[], object]) -> float:
     """Wall-clock seconds of a call."""
     began = time.perf_counter()
@@ -191,7 +196,7 @@ def main() -> None:
     parser.add_argument("--params", type=Path, default=PARAMS, help="parameter file (default: the project's)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds, of which the median counts (default 5)")
     parser.add_argument("--steps", type=int, default=20, help="steps a round (default 20)")
-    usual = list(PRECISIONS) if "avx512f" in processor.features() else ["float32"]
+    usual = usual_precisions()
     parser.add_argument(
         "--precision", nargs="+", choices=PRECISIONS, default=usual, help=f"(default {' '.join(usual)})"
     )

@@ -1,14 +1,14 @@
 """The tutorials' way against this project: input, training, and minutes to an accuracy, on the same faces and machine.
 
-    python -m benchmarks.tutorials fer2013.zip [--minutes-a 60] [--params PARAMS.yaml]
-        [--curve-a CURVE.csv] [--history HISTORY.csv --timings TIMINGS.csv]
+    python -m benchmarks.tutorials fer2013.zip [--params PARAMS.yaml] [--precision float32 bfloat16] [--minutes-a 60]
+        [--keep-curves]
 
-Writes benchmarks/results/tutorials.json and both learning curves beside it, of which `python -m tools.docs.performance`
+Writes benchmarks/results/tutorials.json and the learning curves beside it, of which `python -m tools.docs.performance`
 makes a table and a picture. (a) is the tutorials' way: ImageDataGenerator from folders of files, a stacked CNN, Adam;
-(b) is this project. Both see the training and validation faces that `split` makes of the zip, have the same threads,
-and take turns, each time in a new process. Then both train, (a) for --minutes-a at most. What has been trained need not
-be trained again: (a)'s curve is given with --curve-a, and (b)'s is read from the history and the timings of a finished
-training (metrics/history/<member>.csv, .cache/train/<member>/timings.csv; --params then names its parameters).
+(b) is this project, in each precision; bfloat16 is left out by default on a processor that has no instructions for it.
+All see the training and validation faces that `split` makes of the zip, have the same threads, and take turns, each
+time in a new process. Then each trains, (a) for --minutes-a at most. With --keep-curves, what has a curve already,
+which was measured on the same type of machine, is not trained again.
 
 Source of (a): the widely copied FER2013 notebooks (convolutions 32-64-128-128, 1024 dense units, dropout 0.25 and 0.5,
 batches of 64, Adam at 1e-4). Network and settings are as they stand there; only TensorFlow's threads are those of (b).
@@ -18,11 +18,11 @@ import csv
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from benchmarks.steps import measure_round
+from benchmarks.steps import PRECISIONS, measure_round, usual_precisions
 from benchmarks.support.processes import (
     PARAMS,
     RESULTS,
@@ -34,6 +34,7 @@ from benchmarks.support.processes import (
     run_data_stages,
     run_train,
     spreads,
+    write_params,
 )
 from emotion.dataset.archive.faces import read_faces
 from emotion.foundation.files import write_file, write_json
@@ -43,13 +44,17 @@ if TYPE_CHECKING:
     import keras
 
 CURVE = RESULTS / "tutorials_curve.csv"
-PROJECT_CURVE = RESULTS / "tutorials_project_curve.csv"
 TARGETS = (0.60, 0.65, 0.67)  # of the validation accuracy; (a) stops at the last
 RATES = ("input_images_per_second", "training_images_per_second")
 SHARE = "input_share_of_a_step"
 BATCH_SIZE = 64
 SIZE_PX = 48
 MANY_EPOCHS = 100_000
+
+
+def project_curve(precision: str, results: Path = RESULTS) -> Path:
+    """Where the curve of this project in a precision lies."""
+    return results / f"tutorials_{precision}_curve.csv"
 
 
 class Point(NamedTuple):
@@ -229,29 +234,44 @@ def unpack(archive: Path, index: Path, folder: Path) -> int:
     return len(rows)
 
 
-def measure_in_turns(files: Path, records: Path, params: Path, *, rounds: int, steps: int) -> dict[str, Any]:
-    """Rates and peak memory of both, medians over processes that take turns, and how much the input's share differs."""
-    options = {"params": params.resolve(), "steps": steps, "rounds": 2}
-    measured: dict[str, list[dict[str, float]]] = {"tutorial": [], "project": []}
+def measure_in_turns(
+    files: Path, records: Path, params: Mapping[str, Path], *, rounds: int, steps: int
+) -> dict[str, Any]:
+    """Rates and peak memory of (a), and of (b) in each precision, of which `params` has the parameter files.
+
+    They are medians over processes that take turns; also how much the input's share differs, and (b)'s ratio to (a).
+    """
+    options = {"steps": steps, "rounds": 2}
+    threads = next(iter(params.values()))
+    measured: dict[str, list[dict[str, float]]] = {"tutorial": [], **{precision: [] for precision in params}}
     for _ in range(rounds):
-        measured["tutorial"].append(figures_of("benchmarks.tutorials", "tutorial_rates", folder=files, **options))
-        measured["project"].append(figures_of("benchmarks.steps", "rates", records=records, **options))
+        tutorial = figures_of("benchmarks.tutorials", "tutorial_rates", folder=files, params=threads, **options)
+        measured["tutorial"].append(tutorial)
+        for precision, path in params.items():
+            project = figures_of("benchmarks.steps", "rates", records=records, params=path, **options)
+            measured[precision].append(project)
         print(*(f"{name} {ones[-1]}" for name, ones in measured.items()), sep="\n", flush=True)
-    pairs = zip(measured["tutorial"], measured["project"], strict=True)
-    ratio = medians([{rate: b[rate] / a[rate] for rate in RATES} for a, b in pairs])
     figures = {name: {**medians(ones), f"{SHARE}_spread": spreads(ones)[SHARE]} for name, ones in measured.items()}
-    return {**figures, "ratio": ratio}
+    project = {
+        precision: {**figures[precision], "ratio": ratios(measured["tutorial"], measured[precision])}
+        for precision in params
+    }
+    return {"tutorial": figures["tutorial"], "project": project}
 
 
-def train_tutorial(files: Path, params: Path, *, minutes: float) -> list[Point]:
-    """Train (a) to the last target or for so many minutes, in a process of its own."""
-    figures_of("benchmarks.tutorials", "tutorial_training", folder=files, params=params.resolve(), minutes=minutes)
-    return read_points(CURVE)
+def ratios(slow: list[dict[str, float]], fast: list[dict[str, float]]) -> dict[str, float]:
+    """How many times as fast, the median over the turns."""
+    return medians([{rate: b[rate] / a[rate] for rate in RATES} for a, b in zip(slow, fast, strict=True)])
 
 
-def train_project(folder: Path) -> list[Point]:
-    """Train (b) by the train stage, in the folder where the data stages ran."""
-    run_train(folder)
+def train_tutorial(files: Path, params: Path, *, minutes: float) -> None:
+    """Train (a) to the last target or for so many minutes, in a process of its own, which writes its curve."""
+    figures_of("benchmarks.tutorials", "tutorial_training", folder=files, params=params, minutes=minutes)
+
+
+def train_project(folder: Path, records: Path) -> list[Point]:
+    """Train (b) by the train stage in a folder with its params.yaml, on train/ and val/ of `records`."""
+    run_train(folder, records)
     return read_curve(folder / "history.csv", folder / "state" / "timings.csv")
 
 
@@ -260,28 +280,34 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("zip_file", type=Path)
     parser.add_argument("--params", type=Path, default=PARAMS, help="parameter file of (b) (default: the project's)")
+    usual = usual_precisions()
+    parser.add_argument(
+        "--precision", nargs="+", choices=PRECISIONS, default=usual, help=f"of (b) (default {' '.join(usual)})"
+    )
     parser.add_argument("--minutes-a", type=float, default=60, help="how long (a) may train (default 60)")
-    parser.add_argument("--curve-a", type=Path, help="of a finished training of (a)")
-    parser.add_argument("--history", type=Path, help="of a finished training of (b)")
-    parser.add_argument("--timings", type=Path, help="of the same training")
+    parser.add_argument("--keep-curves", action="store_true", help="train only what has no curve yet")
     parser.add_argument("--rounds", type=int, default=3, help="processes of each (default 3)")
     parser.add_argument("--steps", type=int, default=60, help="training steps a measurement (default 60)")
     arguments, here = begin(parser)
-    if bool(arguments.history) != bool(arguments.timings):
-        parser.error("--history and --timings go together")
-    project = read_curve(arguments.history, arguments.timings) if arguments.history else []
-    tutorial = read_points(arguments.curve_a) if arguments.curve_a else []
     with tempfile.TemporaryDirectory() as name:
-        folder, files, params = Path(name), Path(name) / "files", arguments.params
-        run_data_stages(arguments.zip_file, folder, params)
+        folder, files = Path(name), Path(name) / "files"
+        run_data_stages(arguments.zip_file, folder, arguments.params)
         archive = folder / "faces.zip"
         faces = {split: unpack(archive, folder / f"{split}.csv", files / split) for split in ("train", "val")}
+        document, params = editable_params(arguments.params), {}
+        for precision in arguments.precision:
+            document["train"]["precision"] = precision
+            (folder / precision).mkdir()
+            write_params(document, folder / precision)
+            params[precision] = folder / precision / "params.yaml"
         turns = {"rounds": arguments.rounds, "steps": arguments.steps}
         figures = measure_in_turns(files, folder / "train", params, **turns)
-        write_points(project or train_project(folder), PROJECT_CURVE)
-        write_points(tutorial or train_tutorial(files, params, minutes=arguments.minutes_a), CURVE)
-    document = editable_params(params)
-    about = {"network": document["model"]["network"], "precision": document["train"]["precision"], "faces": faces}
+        for precision in params:
+            if not (arguments.keep_curves and project_curve(precision).exists()):
+                write_points(train_project(folder / precision, folder), project_curve(precision))
+        if not (arguments.keep_curves and CURVE.exists()):
+            train_tutorial(files, params[arguments.precision[0]], minutes=arguments.minutes_a)
+    about = {"network": document["model"]["network"], "faces": faces}
     write_json(RESULTS / "tutorials.json", {**here, **about, **figures})
     print((RESULTS / "tutorials.json").read_text())
 

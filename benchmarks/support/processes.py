@@ -28,11 +28,15 @@ IDLE_LOAD = 0.3  # the highest load of a machine that counts as idle
 
 
 class Cost(NamedTuple):
-    """What a process took from start to end: wall-clock seconds, cores used on average, peak resident memory in MB."""
+    """What a process took from start to end: wall-clock seconds, cores used on average, peak resident memory in MB.
+
+    `read_mb` is what it read from the disk, as the operating system did not have it in memory.
+    """
 
     seconds: float
     cores_used: float
     peak_memory_mb: int
+    read_mb: int
 
 
 class Finished(NamedTuple):
@@ -57,8 +61,8 @@ def run(command: list[str], folder: Path) -> Finished:
     seconds = time.perf_counter() - began
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command, output)
-    cores = (usage.ru_utime + usage.ru_stime) / seconds
-    return Finished(Cost(round(seconds, 2), round(cores, 2), round(usage.ru_maxrss / 1024)), output)
+    cores, read_mb = (usage.ru_utime + usage.ru_stime) / seconds, usage.ru_inblock * 512 >> 20
+    return Finished(Cost(round(seconds, 2), round(cores, 2), round(usage.ru_maxrss / 1024), read_mb), output)
 
 
 def run_module(module: str, *arguments: object, folder: Path = ROOT) -> Finished:

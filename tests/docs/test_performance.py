@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pytest import approx
 
-from benchmarks import growth, networks, steps, tutorials
+from benchmarks import growth, networks, reading, steps, tutorials
 from benchmarks.support import processes
 from benchmarks.tutorials import Point, make_network, unpack
 from emotion.dataset.archive.faces import list_faces, read_faces
@@ -42,9 +42,9 @@ def test_the_page_is_what_the_committed_numbers_make() -> None:
 
 
 def test_the_readme_has_the_minutes_of_the_curves() -> None:
-    both = curves(evaluated.ROOT / "benchmarks/results")
-    theirs = tutorials.best(both["tutorials"])
-    ours = tutorials.minutes_to(theirs.val_accuracy, both["project"])
+    found = curves(evaluated.ROOT / "benchmarks/results")
+    theirs = tutorials.best(found["tutorials"])
+    ours = tutorials.minutes_to(theirs.val_accuracy, found["bfloat16"])
     readme = " ".join((evaluated.ROOT / "README.md").read_text().split())
     assert f"notebook reaches in {theirs.minutes:.0f} minutes takes {ours:.0f} here (bfloat16, AVX-512;" in readme
 
@@ -106,7 +106,9 @@ def test_a_lower_bound_below_one_is_not_told() -> None:
 
 
 def test_the_curves_are_drawn() -> None:
-    picture = cv2.imdecode(np.frombuffer(curves_picture(SLOW, FAST), np.uint8), cv2.IMREAD_COLOR)
+    picture = cv2.imdecode(
+        np.frombuffer(curves_picture({"tutorials": SLOW, "float32": FAST}), np.uint8), cv2.IMREAD_COLOR
+    )
     assert picture.shape[0] > 300 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 10
 
 
@@ -211,6 +213,20 @@ def test_the_tutorials_network_is_theirs() -> None:
 
     convolutions = 9 * (46**2 * 32 + 44**2 * 32 * 64 + 20**2 * 64 * 128 + 8**2 * 128 * 128)
     assert multiply_adds(make_network(7)) == convolutions + 4**2 * 128 * 1024 + 1024 * 7
+
+
+def test_the_ratio_is_of_what_was_measured_in_one_turn() -> None:
+    slow, fast = (
+        [dict.fromkeys(tutorials.RATES, rate) for rate in rates] for rates in ([1.0, 2.0, 4.0], [3.0, 4.0, 40.0])
+    )
+    assert tutorials.ratios(slow, fast) == dict.fromkeys(tutorials.RATES, 3.0)
+
+
+def test_less_memory_needs_a_control_group(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(reading, "_GROUPS", ((tmp_path / "none", "limit"), (tmp_path, "limit")))
+    with pytest.raises(SystemExit, match="^error: no control group can be made here"), reading.limited_memory(100):
+        raise AssertionError("it must not begin")
+    assert [path.name for path in tmp_path.iterdir()] == ["cgroup.procs"]  # the group is gone again
 
 
 def test_medians_are_taken_figure_by_figure() -> None:

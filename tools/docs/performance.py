@@ -5,14 +5,15 @@ python -m tools.docs.performance
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import pandas as pd
 
-from benchmarks.tutorials import TARGETS, Point, best, minutes_to, read_points, times_fewer
+from benchmarks.steps import PRECISIONS
+from benchmarks.tutorials import CURVE, TARGETS, Point, best, minutes_to, project_curve, read_points, times_fewer
 from emotion.palette import LINES
 from emotion.report.charts import drawn, png
 from emotion.report.page import percent, render_text
@@ -37,17 +38,18 @@ def performance_text(results: Path) -> str:
 
 
 def curves(results: Path) -> dict[str, list[Point]]:
-    """The learning curves that `benchmarks.tutorials` left there: `tutorials` and `project`."""
-    found = {"tutorials": results / "tutorials_curve.csv", "project": results / "tutorials_project_curve.csv"}
+    """The learning curves that `benchmarks.tutorials` left there: `tutorials`, and this project by its precision."""
+    found = {"tutorials": results / CURVE.name, **{name: project_curve(name, results) for name in PRECISIONS}}
     return {name: read_points(path) for name, path in found.items() if path.exists()}
 
 
-def curves_picture(tutorials: Sequence[Point], project: Sequence[Point]) -> bytes:
-    """Draw the validation accuracy of both over the minutes, as a PNG."""
+def curves_picture(found: Mapping[str, Sequence[Point]]) -> bytes:
+    """Draw the validation accuracy of each over the minutes, as a PNG."""
     with drawn(7.0, 4.2) as (figure, axes):
-        for name, curve, colour in (("this project", project, LINES[0]), ("tutorials", tutorials, LINES[3])):
+        for (name, curve), colour in zip(reversed(found.items()), LINES, strict=False):
             minutes, accuracies = zip(*curve, strict=True)
-            axes.plot(minutes, [100 * accuracy for accuracy in accuracies], ".-", color=colour, label=name)
+            label = name if name == "tutorials" else f"this project, {name}"
+            axes.plot(minutes, [100 * accuracy for accuracy in accuracies], ".-", color=colour, label=label)
         axes.set(xlabel="minutes of training and validating", ylabel="accuracy on validation faces, %", xlim=(0, None))
         axes.legend(loc="lower right")
         return png(figure)
@@ -147,8 +149,8 @@ def main() -> None:
     (arguments.docs / "performance.md").write_text(performance_text(arguments.results))
     if (growth := arguments.results / "growth.json").exists():
         (arguments.docs / "pictures/growth.png").write_bytes(growth_picture(json.loads(growth.read_text())))
-    if both := curves(arguments.results):
-        (arguments.docs / "pictures/tutorials.png").write_bytes(curves_picture(both["tutorials"], both["project"]))
+    if found := curves(arguments.results):
+        (arguments.docs / "pictures/tutorials.png").write_bytes(curves_picture(found))
 
 
 if __name__ == "__main__":
