@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SOURCES := params.yaml $(wildcard stages/*.py emotion/*.py emotion/*/*.py emotion/*/*/*.py)
 
-.PHONY: help repro test test-all test-emulated docs lint lock verify fer2013 ferplus experiments
+.PHONY: help repro test test-all test-emulated docs lint lock verify fer2013 ferplus ferplus-one experiments
 
 help:  ## show what can be made
 	@grep -hE '^[a-z0-9 -]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -60,7 +60,7 @@ lock: .venv/dev  ## regenerate the locks from pyproject.toml
 verify: .venv/pipeline  ## run the committed pipeline from scratch in a clone and compare every byte with dvc.lock
 	python -m tools.verify
 
-fer2013 ferplus: .venv/pipeline  ## run a published recipe, on FER2013's labels or on the crowd's votes, from data/local/ or Kaggle
+fer2013 ferplus ferplus-one: .venv/pipeline  ## run a published recipe, on FER2013's labels or on the crowd's votes, from data/local/ or Kaggle
 	python -m tools.publish rerun $@
 
 # Columns: changed parameters, the headline; `dvc exp show` alone is 300 characters wide. A pipe gets all columns.

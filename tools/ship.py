@@ -1,4 +1,4 @@
-"""Make the model that ships with the package, from published runs: `python -m tools.ship fer2013 ferplus`.
+"""Make the model that ships with the package, from published runs: `python -m tools.ship fer2013 ferplus-one`.
 
 Of several runs, the shipped model answers with the average of their first members, as `emotion export` makes it.
 """

@@ -38,14 +38,14 @@ def test_the_average_of_two_runs_ships_and_an_old_run_gets_its_prior(tmp_path):
 
 
 def test_what_ships_is_made_of_the_published_runs():
-    labelled, voted = (read_about(ROOT / f"results/{run}/models/0.keras") for run in ("fer2013", "ferplus"))
+    labelled, voted = (read_about(ROOT / f"results/{run}/models/0.keras") for run in ("fer2013", "ferplus-one"))
     shipped = read_about(PUBLISHED)
     assert shipped.labels == labelled.labels  # without contempt, which only the second knows
     assert shipped.made_with == {"average_of": [labelled.made_with, voted.made_with]}
 
 
 def test_what_ships_answers_as_the_published_runs_do(tmp_path):
-    runs = [ROOT / "results" / run for run in ("fer2013", "ferplus")]
+    runs = [ROOT / "results" / run for run in ("fer2013", "ferplus-one")]
     ship(runs, tmp_path / "model.tflite", None)
     faces = np.stack([drawn_face(number, 48)[..., None] for number in range(7)])
     shipped, again = (open_model(path).probabilities(faces) for path in (PUBLISHED, tmp_path / "model.tflite"))
