@@ -228,10 +228,13 @@ def test_the_readme_of_a_run_on_the_crowds_votes_says_how_the_crowd_sees_it(tmp_
     run = shutil.copytree(PUBLISHED, tmp_path / "ferplus")
     scores = json.loads((run / "metrics/evaluate.json").read_text())
     (run / "metrics/evaluate.json").write_text(json.dumps({**scores, "crowd": CROWD}))
+    params = (run / "params.yaml").read_text()
+    (run / "params.yaml").write_text(params.replace("votes: none ", "votes: ferplus ").replace("[0, 1]", "[0, 1, 2]"))
     text = readme(run, "ferplus").replace("\u202f", " ").replace("\xa0", " ")
     assert "87.0 % of the 3,152 test faces on which more than half of ten people agree" in text
     assert "most frequent answer 81.2 %, where one person has 73.7 %" in text
     assert "run `make ferplus`" in text and "fer2013new.csv" in text
+    assert "the seeds 0, 1 and 2" in text and "the first; of seeds 1 and 2, only" in text
 
 
 @pytest.fixture

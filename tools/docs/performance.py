@@ -46,7 +46,7 @@ def curves(results: Path) -> dict[str, list[Point]]:
 def curves_picture(found: Mapping[str, Sequence[Point]]) -> bytes:
     """Draw the validation accuracy of each over the minutes, as a PNG."""
     with drawn(7.0, 4.2) as (figure, axes):
-        for (name, curve), colour in zip(reversed(found.items()), LINES, strict=False):
+        for (name, curve), colour in zip(reversed(list(found.items())), LINES, strict=False):
             minutes, accuracies = zip(*curve, strict=True)
             label = name if name == "tutorials" else f"this project, {name}"
             axes.plot(minutes, [100 * accuracy for accuracy in accuracies], ".-", color=colour, label=label)
