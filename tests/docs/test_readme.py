@@ -116,7 +116,11 @@ def test_the_run_on_the_crowds_votes_scores_what_is_said(readme: str) -> None:
     reached = f"**{percent(agreed['accuracy'])} %** | {span(agreed)} |"
     right = "what more than half of ten people said (FER+)"
     assert f"crowd's votes, ten views | PrivateTest, {agreed['faces']:,} faces | {right} | {reached}" in readme
-    assert f"ten views, {agreed['faces']:,} faces | none | {reached}" in page
+    assert f"three networks, ten views, {agreed['faces']:,} faces | none | {reached}" in page
+    one = numbers("results/ferplus-one/metrics/evaluate.json")["crowd"]["agreed"]
+    assert f"one network, ten views | none | {percent(one['accuracy'])} % | {span(one)} |" in page
+    first = numbers("docs/experiments/ferplus-first-member.json")["models"]["trained on the crowd's votes"]["ferplus"]
+    assert f"| its first network alone, one view, float16 | none | {row(first)}" in page
     alone = numbers("benchmarks/results/others.json")["models"]["trained on the crowd's votes"]["ferplus"]
     assert f"| none | {row(alone)}" in page
     of_nine = f"right for {percent(as_person['accuracy'])} % of the faces ({span(as_person)})"
