@@ -25,6 +25,7 @@ import numpy as np
 from benchmarks.growth import Size, small_training
 from benchmarks.support.processes import RESULTS, begin, figures_of, parser_of, run_train, write_params
 from emotion.foundation.files import write_json
+from emotion.runtime.quiet import import_tensorflow
 
 RESULT = RESULTS / "reading.json"
 SMALL = Size(100_000)
@@ -45,6 +46,7 @@ def write_noise(folder: Path, size: Size) -> int:
 
 def write_records_of_noise(folder: str, size: Sequence[int]) -> dict[str, int]:
     """Write them, in this process."""
+    import_tensorflow()  # quietly
     from emotion.dataset.records.tfrecords import write_records
 
     images, side_px, channels = size
@@ -56,6 +58,7 @@ def write_records_of_noise(folder: str, size: Sequence[int]) -> dict[str, int]:
 
 def reading_rates(folder: str) -> dict[str, int]:
     """Pictures a second, read in random order from records that have just been written there."""
+    import_tensorflow()  # quietly
     from emotion.dataset.records.tfrecords import open_records
 
     images = open_records(Path(folder)).images

@@ -45,6 +45,21 @@ def test_pictures_are_read_as_fast_as_was_measured() -> None:
     assert f"in memory, {rates['from_disk']:,} from the disk" in page
 
 
+def test_data_of_twice_the_memory_trains_as_was_measured() -> None:
+    page = " ".join((ROOT / "docs/own-data.md").read_text(encoding="utf-8").split())
+    measured = json.loads((ROOT / "benchmarks/results/reading.json").read_text())["twice"]
+    assert measured["records_mb"] > 2 * measured["limit_mb"]
+    assert (
+        f"{measured['images']:,} colour pictures of {measured['side_px']} px make {measured['records_mb']:,} MB" in page
+    )
+    for memory, key in (("as much as there is", "enough"), (f"{measured['limit_mb']:,} MB", "limited")):
+        found = measured[key]
+        cells = (memory, f"{found['epoch_seconds']:.0f}", f"{found['peak_memory_mb']:,}", f"{found['read_mb']:,}")
+        assert f"| {' | '.join(cells)} |" in page
+    seconds = [measured[key]["epoch_seconds"] for key in ("enough", "limited")]
+    assert max(seconds) < 1.1 * min(seconds), "the page says that the disk kept up"
+
+
 def test_what_well_known_data_sets_need_is_reckoned_from_the_benchmark() -> None:
     page = (ROOT / "docs/own-data.md").read_text(encoding="utf-8")
     sizes = json.loads((ROOT / "benchmarks/results/growth.json").read_text())
