@@ -10,7 +10,6 @@ the files that are kept in memory for it --limit-mb together. That takes the rig
 operating system forgets the files. All pictures are noise.
 """
 
-import csv
 import os
 import shutil
 import tempfile
@@ -23,7 +22,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.growth import Size, small_training
-from benchmarks.support.processes import RESULTS, begin, figures_of, parser_of, run_train, write_params
+from benchmarks.support.processes import (
+    RESULTS,
+    begin,
+    figures_of,
+    first_epoch_seconds,
+    parser_of,
+    run_train,
+    write_params,
+)
 from emotion.foundation.files import write_json
 from emotion.runtime.quiet import import_tensorflow
 
@@ -113,9 +120,7 @@ def train_once(folder: Path) -> dict[str, Any]:
         forget(folder / split)
     shutil.rmtree(folder / "state", ignore_errors=True)  # or it would go on from the training before
     cost = run_train(folder)
-    with (folder / "state" / "timings.csv").open() as file:
-        seconds = float(next(csv.reader(file))[2])
-    return {"epoch_seconds": seconds, **cost._asdict()}
+    return {"epoch_seconds": first_epoch_seconds(folder), **cost._asdict()}
 
 
 def twice_the_memory(folder: Path, limit_mb: int) -> dict[str, Any]:

@@ -7,7 +7,6 @@ where a step takes many times as long. The parts of a step are measured in one p
 turns, so that noise meets all alike; figures are medians over the rounds.
 """
 
-import csv
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from benchmarks.support.processes import (
     begin,
     editable_params,
     figures_of,
+    first_epoch_seconds,
     medians,
     parser_of,
     run_data_stages,
@@ -184,9 +184,11 @@ def one_epoch(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
     only_one = {"epochs": 1, "warmup_epochs": 0.0}
     write_params({**params, "train": {**params["train"], **only_one}}, folder)
     cost = run_train(folder)
-    with (folder / "state" / "timings.csv").open() as file:
-        seconds = float(next(csv.reader(file))[2])
-    return {"epoch_seconds": seconds, "process_seconds": cost.seconds, "peak_memory_mb": cost.peak_memory_mb}
+    return {
+        "epoch_seconds": first_epoch_seconds(folder),
+        "process_seconds": cost.seconds,
+        "peak_memory_mb": cost.peak_memory_mb,
+    }
 
 
 def main() -> None:

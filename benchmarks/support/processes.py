@@ -6,6 +6,7 @@ calls one function of a benchmark and prints what it returns as JSON; `figures_o
 """
 
 import argparse
+import csv
 import importlib
 import json
 import os
@@ -83,6 +84,12 @@ def run_train(folder: Path, records: Path | None = None, *, member: int = 0) -> 
     inputs = {split: (records or Path()) / split for split in ("train", "val")}
     outputs = {"state": "state", "model": "0.keras", "history": "history.csv", "report": "train.json"}
     return run_stage("train", folder, member=member, **inputs, **outputs)
+
+
+def first_epoch_seconds(folder: Path) -> float:
+    """Seconds of the first epoch of the training that `run_train` left in a folder."""
+    with (folder / "state" / "timings.csv").open() as file:
+        return float(next(csv.reader(file))[2])
 
 
 def run_data_stages(zip_file: Path, folder: Path, params: Path = PARAMS) -> dict[str, Cost]:
