@@ -36,6 +36,7 @@ from benchmarks.support.processes import (
     spreads,
     write_params,
 )
+from benchmarks.support.step_works import repeated
 from emotion.dataset.archive.faces import read_faces
 from emotion.foundation.files import write_file, write_json
 from emotion.runtime.quiet import import_tensorflow
@@ -182,13 +183,11 @@ def begin_tensorflow(params: str) -> None:
 def tutorial_rates(folder: str, params: str, *, steps: int, rounds: int) -> dict[str, float]:
     """Images a second of (a) on train/ of a folder, as benchmarks/steps.py has them, and a picture's multiply-adds."""
     begin_tensorflow(params)
-    import tensorflow as tf
-
     from emotion.commands.network_costs import multiply_adds
 
     batches, _ = make_generators(Path(folder))
     network = make_network(batches.num_classes)
-    constant = tf.data.Dataset.from_tensors(next(batches)).cache().repeat()
+    constant = repeated(next(batches))
 
     def fit(data: Any) -> None:
         network.fit(data, steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0)

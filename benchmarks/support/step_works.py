@@ -11,6 +11,18 @@ from emotion.training.recipe import Recipe
 Works = dict[str, Callable[[], object]]
 
 
+def repeated(batch: Any) -> Any:
+    """A batch over and over, as a tf.data dataset that isn't tuned as it runs, as the training's isn't.
+
+    Where it is tuned, which is TensorFlow's default, all steps of a training that reads it often run on one core.
+    """
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return tf.data.Dataset.from_tensors(batch).cache().repeat().prefetch(4).with_options(options)
+
+
 class Training:
     """A training as the train stage does it, cut into steps; make one after `pin`.
 
@@ -29,8 +41,6 @@ class Training:
     """
 
     def __init__(self, faces: Any, params: dict[str, Any]) -> None:
-        import tensorflow as tf
-
         from emotion.commands.network_costs import cost
         from emotion.dataset.examples import labelled
         from emotion.training.augment import Augmentation
@@ -53,7 +63,7 @@ class Training:
             seed=0,
             augment=Augmentation.model_validate(params["augment"]),
         )
-        self.constant = tf.data.Dataset.from_tensors(next(iter(self.batches))).cache().repeat()
+        self.constant = repeated(next(iter(self.batches)))
 
     def fitting(self, steps: int) -> Callable[[Any], None]:
         """Build and compile the network under the global precision: returns what trains it for so many steps."""
