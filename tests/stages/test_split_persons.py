@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -62,6 +62,7 @@ def test_persons_stay_on_one_side(tmp_path: Path, group_by: str, capsys: pytest.
     }
 
 
+@example(seed=20, sizes=[1, 2, 4, 5])  # the small persons go to test; of the two left, neither is a fifth
 @given(seed=st.integers(0, 1000), sizes=st.lists(st.integers(1, 9), min_size=4, max_size=12))
 @settings(max_examples=8, deadline=None)
 def test_no_group_crosses_whatever_the_seed_and_sizes(
@@ -70,7 +71,12 @@ def test_no_group_crosses_whatever_the_seed_and_sizes(
     files = posed(2, each=2, first=90)
     for person, size in enumerate(sizes):
         files |= posed(1, each=size, first=person)
-    outcome = run_on(files, tmp_path_factory.mktemp("any"), group_by=PERSON, seed=seed, test_fraction=0.4)
+    try:
+        outcome = run_on(files, tmp_path_factory.mktemp("any"), group_by=PERSON, seed=seed, test_fraction=0.4)
+    except DatasetError as refusal:
+        said = re.search(r"_fraction is (0\.\d+), but .* of (\d+) pictures the smallest has (\d+);", str(refusal))
+        assert said and int(said[3]) > float(said[1]) * int(said[2]), "refused only where each person is too large"
+        return
     assert sorted(outcome.places()) == sorted(files)
     parts = [persons_of(outcome, name) for name in ("train", "val", "test")]
     assert sum(map(len, parts)) == len(sizes) + 2
